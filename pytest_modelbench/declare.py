@@ -1,0 +1,113 @@
+"""Labels: `@variant @metric @sampler @store @report` turn a function into a small frozen object and do nothing else.
+
+Nothing is registered: the plugin finds such objects in plugin modules, in each `conftest.py` and in bench files,
+as pytest finds fixtures (see `catalog.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, Literal, TypeVar, overload
+
+from .errors import Unavailable
+
+Kind = Literal["variant", "metric", "sampler", "store", "report"]
+
+#: Importable module -> what to ask pip for, where the two differ or an extra of ours carries it.
+EXTRAS = {
+    "torch": "pytest-modelbench[torch]",
+    "transformers": "pytest-modelbench[torch]",
+    "accelerate": "pytest-modelbench[torch]",
+    "gguf": "pytest-modelbench[torch]",
+    "onnx": "pytest-modelbench[onnx]",
+    "onnxruntime": "pytest-modelbench[onnx]",
+    "onnxscript": "pytest-modelbench[onnx]",
+    "datasets": "pytest-modelbench[data]",
+    "evaluate": "pytest-modelbench[metrics]",
+    "sklearn": "pytest-modelbench[metrics]",
+    "pynvml": "nvidia-ml-py",
+}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A labelled function and what it needs; calling it calls the function."""
+
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+    requires: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it is written: file and line."""
+        code = getattr(self.function, "__code__", None)
+        return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Metric(Declared):
+    """A pure function of predictions and references; it cannot be declared without a unit and a direction."""
+
+    unit: str = ""
+    direction: Literal["higher", "lower"] = "higher"
+
+
+def check_requirements(what: str, requires: tuple[str, ...]) -> None:
+    """Raise Unavailable with the pip line when an importable module named in `requires` is not installed."""
+    missing = [name for name in requires if find_spec(name) is None]
+    if missing:
+        packages = " ".join(dict.fromkeys(f'"{EXTRAS.get(name, name)}"' for name in missing))
+        raise Unavailable(f"{what} needs {', '.join(missing)}: pip install {packages}")
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _label(kind: Kind, function: Callable[..., Any], name: str | None, requires: tuple[str, ...]) -> Declared:
+    return Declared(kind, name or function.__name__.replace("_", "-"), function, requires)
+
+
+@overload
+def variant(name: Callable[..., Any]) -> Declared: ...
+@overload
+def variant(name: str | None = None, *, requires: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Declared]: ...
+def variant(
+    name: str | Callable[..., Any] | None = None, *, requires: tuple[str, ...] = ()
+) -> Declared | Callable[[Callable[..., Any]], Declared]:
+    """Label a function that takes a Model and gives it back run another way: `f(model)` or `f(model, option)`.
+
+    The name is the function's, with `-` for `_`. `option` is what stands after the colon: `compiled:max-autotune`.
+    """
+    if callable(name):
+        return _label("variant", name, None, requires)
+    return lambda function: _label("variant", function, name, requires)
+
+
+def metric(
+    unit: str, direction: Literal["higher", "lower"], *, name: str | None = None, requires: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Metric]:
+    """Label a function of `(predictions, references, **options)`.
+
+    It returns a list with a float for each item (the score is their mean), or a `Score` when the score is
+    something other than a mean of items.
+    """
+    return lambda function: Metric("metric", name or function.__name__, function, requires, unit, direction)
+
+
+def _labeller(kind: Kind, name: str, *, requires: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Declared]:
+    return lambda function: _label(kind, function, name, requires)
+
+
+#: `@sampler(name)`: a generator function of one device; each `next` gives {(quantity, unit): value}.
+sampler = partial(_labeller, "sampler")
+#: `@store(name)`: a class made with a place; `append(records)` and `records()`.
+store = partial(_labeller, "store")
+#: `@report(name)`: a function of Records and a place (a path) that writes one file and returns its path.
+report = partial(_labeller, "report")

@@ -1,0 +1,76 @@
+"""Model: weights on a device with the verbs of their task. A variant takes one and gives it back run another way.
+
+Weights are read at the first touch of `module`: a variant that changes *how* they are read (`dtype`, quantization,
+attention) says so with `load_with` before that; a variant that changes how they *run* (`compiled`, `onnx`) works
+on what was read. So variants compose with `+` from left to right, and a contradiction is a clear error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .errors import UsageError
+from .record import ModelFacts
+
+if TYPE_CHECKING:
+    from .device import Device
+    from .source import Source
+
+
+@dataclass
+class Model:
+    """A model of one task on one device. Families in `models/` subclass nothing else and add their verbs."""
+
+    source: Source
+    device: Device
+    #: Reads weights: `load(options) -> module`; given by the family that opened the source.
+    load: Callable[[dict[str, Any]], Any]
+    facts: ModelFacts
+    #: What variants asked of the loading, by option.
+    load_options: dict[str, Any] = field(default_factory=dict)
+    #: Run at close, last first: sessions, temporary folders.
+    closers: list[Callable[[], None]] = field(default_factory=list)
+    _module: Any = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._module is not None
+
+    @property
+    def module(self) -> Any:
+        """The loaded thing (a torch module, for the torch families); read at first touch."""
+        if self._module is None:
+            self._module = self.load(self.load_options)
+        return self._module
+
+    @module.setter
+    def module(self, value: Any) -> None:
+        self._module = value
+
+    def load_with(self, **options: Any) -> None:
+        """Ask for weights to be read in a certain way. Raises UsageError when they already are, or on a clash."""
+        if self.loaded:
+            raise UsageError(
+                f"{', '.join(options)} must be set before the weights are read: put that variant first in the composition"
+            )
+        for name, value in options.items():
+            if self.load_options.get(name, value) != value:
+                raise UsageError(
+                    f"two variants set {name}: {self.load_options[name]!r} and {value!r}; keep one of them"
+                )
+        self.load_options |= options
+
+    def note(self, **facts: Any) -> None:
+        """Write facts about what really ran; unknown names go to the details."""
+        own = {name: value for name, value in facts.items() if name in ModelFacts.__dataclass_fields__}
+        details = {name: value for name, value in facts.items() if name not in own}
+        self.facts = replace(self.facts, **own, details={**self.facts.details, **details})
+
+    def close(self) -> None:
+        """Give back memory and sessions; the model is not usable after."""
+        while self.closers:
+            self.closers.pop()()
+        self._module = None

@@ -1,0 +1,269 @@
+"""Record: the frozen result of one bench, to and from a plain dict.
+
+Kept is what was measured (raw seconds, samples, items); statistics are functions of it (`stats.py`).
+Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes bytes, energy joules, ratios 0 to 1.
+
+Schema history
+    1  first version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import Any, Literal, cast
+
+SCHEMA = 1
+
+Outcome = Literal["passed", "failed", "skipped", "oom", "error", "invalid"]
+OUTCOMES: tuple[Outcome, ...] = typing.get_args(Outcome)
+
+#: What a caveat means, and what to do about it. The kinds are closed: a Record names no other.
+CAVEATS: dict[str, str] = {
+    "recompiled": "the compiler ran inside a timed round: warm up with every shape that is timed",
+    "fallback": "something else ran than was asked for: see the detail",
+    "throttled": "the device slowed itself down: look at its power limit and cooling",
+    "shared_device": "another process computed on the device: time when it is alone",
+    "unstable": "the rounds drifted: close other work, or time longer",
+    "short_window": "the window is too short for the energy counter: no joules are given",
+    "few_samples": "too few rounds for what is said of them: raise --bench-rounds or --bench-max-seconds",
+    "timer_limited": "a round is not long against the timer: time more work in a call",
+    "truncated": "fewer tokens came than were asked for: the text ended early",
+    "oversubscribed": "more threads than usable cores: set OMP_NUM_THREADS",
+}
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """Something that limits what a Record may be used for; `kind` is a key of CAVEATS."""
+
+    kind: str
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in CAVEATS:
+            raise ValueError(f"unknown caveat {self.kind!r} (known: {', '.join(CAVEATS)})")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long it took: raw, one entry a round, in the order they ran."""
+
+    verb: Literal["repeat", "each", "stream", "benchmark"]
+    #: Seconds of one call in each round (a round of `loops` calls divided by `loops`).
+    rounds_seconds: tuple[float, ...]
+    #: Start of each round on the host's monotonic clock (`time.perf_counter_ns`); samples share this clock.
+    started_ns: tuple[int, ...] = ()
+    #: Device span of one call in each round, by device events; empty where the device has none.
+    device_seconds: tuple[float, ...] = ()
+    #: Calls in a round.
+    loops: int = 1
+    #: Calls made before the first round, the first call included.
+    warmup_calls: int = 0
+    #: The very first call, cold: compilation, caches, lazy initialisation.
+    first_call_seconds: float | None = None
+    #: Seconds the compiler reported for this model, where one ran.
+    compile_seconds: float | None = None
+    #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision" or "items" (each given item once).
+    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark"] = "rounds"
+
+
+@dataclass(frozen=True)
+class TokenTimes:
+    """When each new token of a generation was there; one entry a round. Terms: docs/reference/terms.md."""
+
+    #: Call to first new token on the host's clock.
+    ttft_seconds: tuple[float, ...]
+    #: Gaps between consecutive new tokens, a tuple a round.
+    itl_seconds: tuple[tuple[float, ...], ...]
+    #: Call to last token on the host's clock.
+    e2el_seconds: tuple[float, ...]
+    #: Sequences generated at once.
+    batch_size: int
+    #: Prompt tokens of the whole batch, padding not counted.
+    prompt_tokens: int | None
+    #: New tokens of the whole batch in the last round.
+    new_tokens: int
+    #: How the times were taken, in words a reader can check ("CUDA events in a LogitsProcessor").
+    taken_by: str
+    #: Call to first new token by device events; empty where the device has none.
+    ttft_device_seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well: one metric on one set of outputs."""
+
+    value: float
+    unit: str
+    direction: Literal["higher", "lower"]
+    #: Value of each item, in the items' order; paired tests need them.
+    items: tuple[float, ...] = ()
+    standard_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peaks over the timed part, in bytes; None where it was not read, and `sources` says how each was read."""
+
+    #: Resident set of this process.
+    process_peak_bytes: int | None = None
+    #: Tensors held by torch's caching allocator.
+    device_allocated_peak_bytes: int | None = None
+    #: What torch's caching allocator took from the driver.
+    device_reserved_peak_bytes: int | None = None
+    #: This process on the device, as the driver counts it.
+    device_process_bytes: int | None = None
+    #: Everyone on the device, as the driver counts it.
+    device_used_bytes: int | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The one number for a table: the device's reserved peak where there is a device, else the process's."""
+        return self.device_reserved_peak_bytes or self.process_peak_bytes
+
+
+@dataclass(frozen=True)
+class Series:
+    """Readings of one quantity of one device during the timed part."""
+
+    sampler: str
+    name: str
+    unit: str
+    #: Host monotonic clock, the same as Timing.started_ns.
+    at_ns: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What was loaded and how it ran; read off the loaded thing, never off its name."""
+
+    source: str
+    revision: str | None = None
+    task: str | None = None
+    architecture: str | None = None
+    dtype: str | None = None
+    parameters: int | None = None
+    weight_bytes: int | None = None
+    quantization: str | None = None
+    attention: str | None = None
+    #: The proof of what ran: the providers, compiler, kernels, as the runtime reported them.
+    ran_on: str | None = None
+    load_seconds: float | None = None
+    #: Further facts of a variant: export seconds, opset, graph breaks.
+    details: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """Which inputs: the same digest on two machines is the same data."""
+
+    source: str
+    revision: str | None = None
+    split: str | None = None
+    n: int | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The frozen result of one bench: identity, environment, raw seconds, samples, counts, scores, caveats."""
+
+    # identity: the file relative to its repository, the function, and the axes; not pytest's nodeid,
+    # whose root moves with the arguments
+    bench: str
+    axes: dict[str, str]
+    nodeid: str
+    # what came out
+    outcome: Outcome
+    #: Why, when the outcome is not "passed": one line.
+    reason: str = ""
+    simulated: bool = False
+    timing: Timing | None = None
+    tokens: TokenTimes | None = None
+    #: Units of work in one call (tokens, images, ...); throughput is derived.
+    counts: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, Score] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    samples: tuple[Series, ...] = ()
+    caveats: tuple[Caveat, ...] = ()
+    #: Notes a person can act on that limit nothing.
+    notes: tuple[str, ...] = ()
+    # on what
+    model: ModelFacts | None = None
+    dataset: DatasetFacts | None = None
+    #: Plain nested facts from environment.py; "fingerprint" is the part two Records must share to be compared.
+    environment: dict[str, Any] = field(default_factory=dict)
+    source_digest: str | None = None
+    # when
+    session: str = ""
+    worker: str = ""
+    started_utc: str = ""
+    #: Wall seconds of the bench with its set-up.
+    wall_seconds: float | None = None
+    schema: int = SCHEMA
+
+    @property
+    def key(self) -> str:
+        """Identity as one string: equal for two Records of the same bench on the same axes."""
+        return self.bench + "[" + ",".join(f"{name}={self.axes[name]}" for name in sorted(self.axes)) + "]"
+
+    @property
+    def record_id(self) -> str:
+        """Short, stable within a session and across its files."""
+        return sha256(f"{self.session}\n{self.key}".encode()).hexdigest()[:16]
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """A Record as dicts, lists, strings, numbers and None: what JSON, xdist and a journal carry."""
+    return cast(dict[str, Any], _plain(record))
+
+
+def from_dict(data: dict[str, Any]) -> Record:
+    """The inverse of `to_dict`.
+
+    Raises ValueError for a schema newer than this one; keys of a newer minor writer are refused, not dropped.
+    """
+    if data.get("schema", 0) > SCHEMA:
+        raise ValueError(f"schema {data['schema']} is newer than {SCHEMA}: upgrade pytest-modelbench to read it")
+    return cast(Record, _built(Record, data))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """`value` as the annotated `kind`: dataclasses and tuples are restored, the rest is as it came."""
+    if value is None:
+        return None
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = _hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
+        return kind(**{name: _built(hints[name], inner) for name, inner in value.items()})
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return tuple(_built(arguments[0], inner) for inner in value)
+    if origin is dict:
+        return {key: _built(arguments[1], inner) for key, inner in value.items()}
+    if type(None) in arguments:  # Optional: the one other member
+        return _built(next(inner for inner in arguments if inner is not type(None)), value)
+    return value

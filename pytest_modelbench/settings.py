@@ -1,0 +1,29 @@
+"""Settings: one frozen value made from pytest's options at the door; after that nobody asks `config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, checked."""
+
+    #: The folder that identity is relative to and that reports are written under.
+    root: Path
+    #: Where Records go: (kind, place) pairs; the first is the one recovered into.
+    stores: tuple[tuple[str, str], ...]
+    #: What is written at the end: (kind, place) pairs.
+    reports: tuple[tuple[str, str], ...]
+    #: What the command line asks of an axis; None leaves the marks' values.
+    asked: dict[str, tuple[str, ...] | None]
+    once: bool = False
+    rounds: int | None = None
+    max_seconds: float = 5.0
+    mock: bool = False
+    #: Models whose own code may run, and whose pickled weights may be opened, each by name.
+    trust_remote_code: frozenset[str] = frozenset()
+    allow_pickle: frozenset[str] = frozenset()
+    session: str = ""
+    worker: str = ""
