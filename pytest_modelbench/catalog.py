@@ -1,0 +1,69 @@
+"""Catalog: name -> declared thing. Built-ins are found by where they are and stay unloaded until used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+from .declare import Declared, Kind, Metric
+from .errors import DuplicateName, UnknownName
+
+#: Built-in names and the module that holds each; the attribute is the name with `_` for `-`.
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "variant": {"eager": "variants.eager", "compiled": "variants.compiled", "onnx": "variants.onnx"},
+    "metric": {"exact_match": "metrics.text", "contains": "metrics.text", "accuracy": "metrics.classify"},
+    "sampler": {"nvml": "samplers.nvml", "process": "samplers.process"},
+    "store": {"parquet": "stores.parquet"},
+    "report": {"html": "reports.html"},
+}
+
+
+class Catalog:
+    """The built-ins and what plugins, conftest files and bench files of this session declare."""
+
+    def __init__(self) -> None:
+        self._declared: dict[tuple[Kind, str], Declared] = {}
+
+    def add_from(self, namespace: Any) -> None:
+        """Take in every labelled object of a module, as pytest takes in fixtures.
+
+        Raises DuplicateName when a name already stands for something else.
+        """
+        for thing in list(vars(namespace).values()):
+            if isinstance(thing, Declared):
+                self._add(thing)
+
+    def _add(self, thing: Declared) -> None:
+        key = (thing.kind, thing.name)
+        module = BUILT_IN[thing.kind].get(thing.name)
+        if module and thing.function.__module__ == f"{__package__}.{module}":
+            return  # a built-in, imported by name into somebody's file
+        known = self._declared.setdefault(key, thing)
+        if module or known is not thing:
+            first = f"the built-in {__package__}.{module}" if module else known.place
+            raise DuplicateName(thing.kind, thing.name, first, thing.place)
+
+    def names(self, kind: Kind) -> Iterable[str]:
+        """Every name of a kind, built-in and declared."""
+        return {*BUILT_IN[kind], *(name for declared_kind, name in self._declared if declared_kind == kind)}
+
+    def check(self, kind: Kind, name: str, where: str = "") -> None:
+        """Raise UnknownName, with the near one, unless something is called so. Loads nothing."""
+        if name not in self.names(kind):
+            raise UnknownName(kind, name, self.names(kind), where)
+
+    def find(self, kind: Kind, name: str, where: str = "") -> Declared:
+        """The declared thing; a built-in's module is imported here."""
+        self.check(kind, name, where)
+        if (kind, name) in self._declared:
+            return self._declared[kind, name]
+        found = getattr(import_module(f"{__package__}.{BUILT_IN[kind][name]}"), name.replace("-", "_"))
+        assert isinstance(found, Declared)
+        return found
+
+    def metric(self, name: str, where: str = "") -> Metric:
+        """A metric by name."""
+        found = self.find("metric", name, where)
+        assert isinstance(found, Metric)
+        return found

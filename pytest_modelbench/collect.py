@@ -1,0 +1,274 @@
+"""From `bench_*.py` to items: bench functions, plural marks as axes, and what the command line asks of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import source
+from .catalog import Catalog
+from .device import parse as parse_device
+from .errors import ModelbenchError, UsageError
+from .session import SESSION
+from .settings import Settings
+from .variants import names as variant_parts
+
+#: Axis fixture -> the plural mark that declares its values. The order is the order in ids.
+MARKS = {"model": "models", "variant": "variants", "device": "devices", "dataset": "datasets"}
+#: Where neither a mark nor the command line says anything. Nothing is probed at collection.
+DEFAULTS = {"variant": ("eager",), "device": ("cpu",)}
+PATTERN = "bench_*.py"
+PREFIX = "bench_"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One value of an axis: its text, and the options that its mark gives beside it."""
+
+    text: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class BenchModule(pytest.Module):
+    """A file of benches: functions named `bench_*` are items, beside ordinary tests."""
+
+    def funcnamefilter(self, name: str) -> bool:
+        return name.startswith(PREFIX) or super().funcnamefilter(name)
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            self.config.stash[SESSION].catalog.add_from(self.obj)
+        except ModelbenchError as error:
+            raise self.CollectError(str(error)) from error
+        return super().collect()
+
+
+def bench_module(path: Path, parent: pytest.Collector) -> BenchModule | None:
+    """The collector for a file named like a bench file."""
+    return BenchModule.from_parent(parent, path=path) if fnmatch(path.name, PATTERN) else None
+
+
+def is_bench(item: pytest.Item) -> bool:
+    """Whether an item becomes a Record: it is named like a bench, or it asks for `measure` or `benchmark`."""
+    if not isinstance(item, pytest.Function):
+        return False
+    named = item.originalname.startswith(PREFIX) and item.getparent(BenchModule) is not None
+    return named or "measure" in item.fixturenames or "benchmark" in item.fixturenames
+
+
+def parametrize(metafunc: pytest.Metafunc, settings: Settings, catalog: Catalog) -> None:
+    """Give each axis that this function uses its values, once.
+
+    Raises CollectError for a mark without values, an unknown name, or a bench that measures nothing.
+    """
+    try:
+        _check_measures(metafunc)
+        for axis, mark in MARKS.items():
+            declared = _declared(metafunc, axis, mark)
+            asked = settings.asked[axis]
+            if _is_ours_to_set(metafunc, axis, declared, asked):
+                _set_axis(metafunc, axis, declared, asked, catalog)
+    except UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from error
+
+
+def _where(metafunc: pytest.Metafunc) -> str:
+    return f"{metafunc.definition.name} in {metafunc.definition.path.name}"
+
+
+def _check_measures(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.name.startswith(PREFIX) and not {"measure", "benchmark"} & set(metafunc.fixturenames):
+        raise UsageError(f"{_where(metafunc)} measures nothing: take the fixture `measure` and call it once")
+
+
+def _declared(metafunc: pytest.Metafunc, axis: str, name: str) -> tuple[Wanted, ...] | None:
+    """The values of the nearest plural mark, or None without one."""
+    if axis not in metafunc.fixturenames:
+        if any(mark.name == name for mark in metafunc.definition.own_markers):
+            raise UsageError(
+                f"{_where(metafunc)} is marked {name} but uses no fixture that depends on it: take `{axis}`"
+            )
+        return None
+    mark = metafunc.definition.get_closest_marker(name)
+    if mark is None:
+        return None
+    if not mark.args or not all(isinstance(value, str) and value for value in mark.args):
+        raise UsageError(
+            f'mark {name}{mark.args!r} on {_where(metafunc)} needs names: write @pytest.mark.{name}("...", ...)'
+        )
+    if mark.kwargs and axis != "dataset":
+        raise UsageError(f"mark {name} on {_where(metafunc)} takes no option {', '.join(mark.kwargs)}")
+    return tuple(Wanted(text, tuple(sorted(mark.kwargs.items()))) for text in dict.fromkeys(mark.args))
+
+
+def _is_ours_to_set(metafunc: pytest.Metafunc, axis: str, declared: object, asked: object) -> bool:
+    """Not when the function does not use the axis, sets it by parametrize, or overrides the fixture without a mark."""
+    if axis not in metafunc.fixturenames:
+        return False
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        arguments = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        if axis in (re.split(r"\s*,\s*", arguments) if isinstance(arguments, str) else arguments):
+            return False
+    definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(axis)  # no public way to see an override
+    ours = definitions is not None and definitions[-1].func.__module__ == f"{__package__}.fixtures"
+    return ours or declared is not None
+
+
+def _set_axis(
+    metafunc: pytest.Metafunc,
+    axis: str,
+    declared: tuple[Wanted, ...] | None,
+    asked: tuple[str, ...] | None,
+    catalog: Catalog,
+) -> None:
+    usual = declared or tuple(Wanted(text) for text in DEFAULTS.get(axis, ()))
+    values = usual if asked is None else _narrowed(axis, usual, declared is not None, asked)
+    if not values:
+        raise UsageError(
+            f"{_where(metafunc)} takes `{axis}` and says nowhere which: "
+            f'add @pytest.mark.{MARKS[axis]}("...") or run with --{axis} ...'
+        )
+    if axis == "variant":
+        for value in values:
+            for name, _ in variant_parts(value.text):
+                catalog.check("variant", name, where=_where(metafunc))
+    for value in values:
+        if axis == "device":
+            parse_device(value.text)
+        elif axis in ("model", "dataset"):
+            source.parse(value.text)
+    shown = len(usual) > 1 or values != usual
+    ids: list[Any] = _ids(axis, values) if shown else [pytest.HIDDEN_PARAM]
+    metafunc.parametrize(axis, values, indirect=True, scope="session", ids=ids)
+
+
+def _ids(axis: str, values: Sequence[Wanted]) -> list[str]:
+    """Short where that is enough, in full where two would clash."""
+    short = [short_name(axis, value.text) for value in values]
+    return [value.text if short.count(name) > 1 else name for name, value in zip(short, values, strict=True)]
+
+
+def short_name(axis: str, text: str) -> str:
+    """How a value is called in ids and on the command line."""
+    return source.parse(text).short if axis in ("model", "dataset") else text
+
+
+def _narrowed(axis: str, usual: tuple[Wanted, ...], is_declared: bool, asked: tuple[str, ...]) -> tuple[Wanted, ...]:
+    """What the command line leaves or puts instead.
+
+    A declared device binds: asked devices outside it leave the bench to `narrow`. A short name narrows to the
+    declared value of that name; anything complete (a variant, `hub:...`, a path) takes the place of what is declared.
+    """
+    if axis == "device" and is_declared:
+        pairs = [(value.text, name) for name in asked for value in usual if _same_device(value.text, name)]
+        # of "cuda" and "cuda:1" the one with an index says more
+        return tuple(dict.fromkeys(Wanted(max(pair, key=len)) for pair in pairs)) or usual
+    options = usual[0].options if usual else ()
+    values: list[Wanted] = []
+    for text in asked:
+        matches = [value for value in usual if matches_name(axis, value.text, text)]
+        if matches:
+            values += matches
+        elif axis in ("variant", "device") or source.complete(text):
+            values.append(Wanted(text, options))
+    return tuple(dict.fromkeys(values)) or usual
+
+
+def _same_device(declared: str, asked: str) -> bool:
+    return declared == asked or (
+        declared.partition(":")[0] == asked.partition(":")[0] and (":" not in declared or ":" not in asked)
+    )
+
+
+def matches_name(axis: str, text: str, asked: str) -> bool:
+    """Whether a value of an axis is what the command line calls `asked`."""
+    if axis == "device":
+        return _same_device(text, asked)
+    return asked in (text, short_name(axis, text))
+
+
+def _named(axis: str, text: str, asked: Iterable[str]) -> bool:
+    return any(matches_name(axis, text, name) for name in asked)
+
+
+def axis_values(item: pytest.Item) -> dict[str, Any]:
+    """The parameters of an item, by name; empty for an item without any."""
+    callspec = getattr(item, "callspec", None)
+    return dict(callspec.params) if callspec else {}
+
+
+def narrow(items: list[pytest.Item], settings: Settings, arguments: Sequence[str], keyword: str) -> list[pytest.Item]:
+    """Take out of `items`, and return, what the axis options and `simulated` leave out; give -k its words.
+
+    Raises UsageError for a short name on the command line that no collected bench declares.
+    """
+    for item in items:
+        for axis, value in axis_values(item).items():
+            if axis in MARKS and isinstance(value, Wanted):  # -k sees the values, those that an id leaves out too
+                item.extra_keyword_matches |= {value.text, short_name(axis, value.text)}
+    _check_asked(items, settings)
+    kept: list[pytest.Item] = []
+    out: list[pytest.Item] = []
+    for item in items:
+        idle = _is_idle_simulation(item, settings, arguments, keyword)
+        (kept if _is_asked(item, settings) and not idle else out).append(item)
+    items[:] = kept
+    return out
+
+
+def _is_asked(item: pytest.Item, settings: Settings) -> bool:
+    for axis, value in axis_values(item).items():
+        asked = settings.asked.get(axis)
+        if asked is not None and isinstance(value, Wanted) and not _named(axis, value.text, asked):
+            return False
+    return True
+
+
+def _is_idle_simulation(item: pytest.Item, settings: Settings, arguments: Sequence[str], keyword: str) -> bool:
+    """A simulated bench runs with --bench-mock, or when its file or a word of its name is asked for."""
+    if settings.mock or item.get_closest_marker("simulated") is None:
+        return False
+    by_path = any(Path(argument.partition("::")[0]).name == item.path.name for argument in arguments)
+    by_word = any(word in item.nodeid for word in re.findall(r"\w+", keyword) if word not in ("and", "or", "not"))
+    return not (by_path or by_word)
+
+
+def _check_asked(items: Iterable[pytest.Item], settings: Settings) -> None:
+    seen = {axis: set[str]() for axis in MARKS}
+    for item in items:
+        for axis, value in axis_values(item).items():
+            if isinstance(value, Wanted):
+                seen[axis].add(value.text)
+    for axis in ("model", "dataset"):
+        for name in settings.asked[axis] or ():
+            if seen[axis] and not any(matches_name(axis, text, name) for text in seen[axis]):
+                known = sorted({short_name(axis, text) for text in seen[axis]} | seen[axis])
+                near = get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise UsageError(f"--{axis} {name!r}: no bench declares it{hint} (known: {', '.join(known)})")
+
+
+def group(items: list[pytest.Item]) -> None:
+    """Bring benches of one device, model and variant together, so that each is built once and closed before the next.
+
+    Groups keep the order of their first bench, and other items their place among them.
+    """
+    places: dict[Any, int] = {}
+
+    def place(numbered: tuple[int, pytest.Item]) -> tuple[int, int]:
+        at, item = numbered
+        values = axis_values(item)
+        key = tuple(str(values[axis]) for axis in ("device", "model", "variant") if axis in values)
+        return places.setdefault(key, at) if "model" in values else at, at
+
+    items[:] = [item for _, item in sorted(enumerate(items), key=place)]

@@ -1,0 +1,53 @@
+"""Files written whole or not at all, in folders that git does not see; an OSError becomes one line with a remedy."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import StoreError
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or give another place",
+    errno.EDQUOT: "free some space, or give another place",
+    errno.EEXIST: "a file stands where a folder is needed; give another place",
+    errno.ENOTDIR: "a file stands where a folder is needed; give another place",
+    errno.EISDIR: "a folder stands where a file is needed; give another place",
+}
+
+
+@contextmanager
+def written_to(place: Path, what: str) -> Iterator[None]:
+    """Raise StoreError, one line, for any OSError of the block that writes `what` to `place`."""
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "make it writable, or give another place")
+        raise StoreError(f"cannot write {what} to {place}: {error.strerror or error}; {remedy}") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def ignored_folder(folder: Path) -> None:
+    """Make `folder`, and let git ignore what is written in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / ".gitignore"
+    if not mark.exists():
+        mark.write_text("*\n", encoding="utf-8")

@@ -1,0 +1,157 @@
+"""The fixtures of one bench, in the order in which they are made: device, variant, model, dataset, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .errors import ModelbenchError, Unavailable
+from .measure import Measure
+from .record import Memory, Series
+from .session import SESSION
+from .source import parse as parse_source
+from .variants import Variant
+from .variants import parse as parse_variant
+
+if TYPE_CHECKING:
+    from .datasets import Dataset
+    from .device import Device
+    from .model import Model
+    from .session import Session
+
+
+@contextmanager
+def spoken() -> Iterator[None]:
+    """Say an error of ours as pytest says its own: what is not here skips, the rest fails in one line."""
+    try:
+        yield
+    except Unavailable as error:
+        pytest.skip(str(error))
+    except ModelbenchError as error:
+        raise pytest.fail.Exception(f"{error}", pytrace=False) from error
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> Iterator[Device]:
+    """Where the bench runs: `cpu`, `cuda`, `cuda:1`, `mps`; ours alone while we hold it.
+
+    Declared by @pytest.mark.devices, chosen by --device; `cpu` otherwise. `cuda` is any free CUDA device.
+    It has `.name`, `.kind`, `.index`, `.uuid`, `.torch_name` and `.synchronise()`.
+    """
+    from .device import lease
+
+    session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
+    with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
+        yield leased
+
+
+@pytest.fixture(scope="session")
+def variant(request: pytest.FixtureRequest) -> Variant:
+    """How the model runs: `eager`, `compiled`, `onnx`, or a composition with `+`; it has a `.name`.
+
+    Declared by @pytest.mark.variants, chosen by --variant; `eager` otherwise.
+    """
+    with spoken():
+        return parse_variant(str(getattr(request, "param", "eager")), request.config.stash[SESSION].catalog)
+
+
+@pytest.fixture(scope="session")
+def model(request: pytest.FixtureRequest, device: Device, variant: Variant) -> Iterator[Model]:
+    """A model on the device, run the variant's way; built once, closed before the next is built.
+
+    Declared by @pytest.mark.models, chosen by --model: `hub:name@revision`, a folder or GGUF file, `package:name`,
+    `random:architecture`. It has the verbs of its task (`generate`, `stream`) and `.facts`.
+    """
+    from .models import open_model
+
+    session = request.config.stash[SESSION]
+    with spoken():
+        text = str(request.param)
+        session.progress(f"loading {text} ({variant})", "", None)
+        opened = open_model(parse_source(text), device, session.settings)
+        try:
+            opened = variant.apply(opened)
+            opened.prepare()
+        except BaseException:
+            opened.close()
+            device.empty_cache()
+            raise
+    yield opened
+    opened.close()
+    device.empty_cache()
+
+
+@pytest.fixture(scope="session")
+def dataset(request: pytest.FixtureRequest) -> Dataset:
+    """Pinned inputs and references: `.inputs`, `.references`, `.batches(n)`, `.facts`.
+
+    Declared by @pytest.mark.datasets (with options: limit=16), chosen by --dataset: `package:name#part`,
+    a csv, json, jsonl or parquet file, `synthetic:prompts?tokens=128`.
+    """
+    from .datasets import open_dataset
+
+    with spoken():
+        return open_dataset(parse_source(str(request.param)), **dict(request.param.options))
+
+
+@dataclass
+class Watch:
+    """What is read beside the clock while rounds run: samples and memory peaks."""
+
+    session: Session
+    device: Device
+    memory: Memory = field(default_factory=Memory)
+    samples: tuple[Series, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Sample and watch memory; what was read is kept also when a round fails."""
+        from .memory import Peaks
+
+        sampling, peaks = self.session.sampling(self.device), Peaks(self.device)
+        peaks.start()
+        sampling.start()
+        try:
+            yield
+        finally:
+            self.samples, self.problems = sampling.stop(), sampling.problems
+            self.memory = peaks.read()
+
+
+MEASURE = pytest.StashKey[Measure]()
+WATCH = pytest.StashKey[Watch]()
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
+    """Time something, once: `measure(f, *args)`, `measure.each(f, items)` or `measure.stream(f, *args)`.
+
+    Each hands back a Run: `.output`, `.seconds`, `.count(tokens=64)`, `.score("contains", outputs, references)`.
+    """
+    session, item = request.config.stash[SESSION], request.node
+    settings = session.settings
+    watch = Watch(session, device)
+    made = Measure(
+        bench=item.name,
+        find_metric=lambda name: session.catalog.metric(name, where=item.name),
+        synchronise=device.synchronise,
+        watching=watch.watching,
+        progress=lambda phase, share: session.progress(item.name, phase, share),
+        prove=_proof(request),
+        once=settings.once,
+        rounds=settings.rounds,
+        max_seconds=settings.max_seconds,
+    )
+    item.stash[MEASURE], item.stash[WATCH] = made, watch
+    return made
+
+
+def _proof(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """What the model has to say, once warm, of what really runs; nothing for a bench without one."""
+    model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
+    return getattr(model, "ran", lambda: None)

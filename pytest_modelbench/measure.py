@@ -1,0 +1,400 @@
+"""Measure: warm up, then time - one call repeated, each of many, or a stream - and hand back a Run."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise, repeat
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from .errors import UsageError
+from .generation import Clock, Generation
+from .record import Caveat, Score, Timing, TokenTimes
+from .stats import median, precision_ratio, quantile, standard_error
+
+if TYPE_CHECKING:
+    from .declare import Metric
+
+# Chosen here, because reading the clock twice costs about 0.1 us: 1 ms a round keeps that under 0.01 %.
+ROUND_SECONDS = 1e-3
+# Chosen here: the smallest number with a median that one outlier does not move.
+LEAST_ROUNDS = 3
+# CUDA-graph modes record on their second and third call; llama-bench varied by 68 % until its fourth.
+LEAST_WARMUP_CALLS = 3
+# Two successive warm-up windows must agree this well (chosen here: about the drift of a quiet machine) ...
+WARMUP_AGREES_RATIO = 0.05
+# ... and each is this long, so that it holds more than the timer's noise.
+WARMUP_WINDOW_SECONDS = 0.02
+# Rounds stop early when the 95 % interval of the median of BLOCKS block medians is this narrow. It describes this
+# process only; between processes noise is larger, which is why the gate compares pairs of processes.
+PRECISION_RATIO = 0.01
+LEAST_PRECISION_SECONDS = 0.3
+
+
+@dataclass
+class Run:
+    """What a bench measured: outputs, seconds, and the counts and scores it adds to them."""
+
+    find_metric: Callable[[str], Metric]
+    output: Any = None
+    outputs: list[Any] = field(default_factory=list)
+    timing: Timing | None = None
+    tokens: TokenTimes | None = None
+    counts: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, Score] = field(default_factory=dict)
+    caveats: list[Caveat] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float | None:
+        """The median of one call; None under --bench-once, which times nothing."""
+        return median(self.timing.rounds_seconds) if self.timing else None
+
+    @property
+    def flat(self) -> list[Any]:
+        """The outputs of `measure.each`, joined: one entry an item of each batch."""
+        return [item for output in self.outputs for item in output]
+
+    def count(self, **units: float | Sequence[float]) -> None:
+        """Say how much work one call does: `run.count(tokens=64)`; throughput is derived, in units a second.
+
+        After `measure.each` a sequence may give each call's own: `run.count(images=[8, 8, 3])`; its mean is kept.
+        Raises UsageError for anything but finite numbers of at least zero.
+        """
+        for unit, given in units.items():
+            amounts = given if isinstance(given, (list, tuple)) else [given]
+            for amount in amounts:
+                if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:
+                    raise UsageError(f"run.count({unit}={given!r}) is no count of {unit}; give finite numbers >= 0")
+            if not amounts:
+                raise UsageError(f"run.count({unit}={given!r}) is empty; give one number, or one a call")
+            self.counts[unit] = sum(amounts) / len(amounts)
+
+    def score(self, metric: str, predictions: Sequence[Any], references: Sequence[Any] | None, **options: Any) -> float:
+        """Judge outputs by a metric and keep the score and its items in the Record.
+
+        Returns the value, so that it can be asserted. Raises UnknownName for a metric nothing declares, UsageError
+        without references, for one metric twice, for other lengths, or for a value that is not finite.
+        """
+        declared = self.find_metric(metric)
+        if metric in self.scores:
+            raise UsageError(f"run.score({metric!r}) was called twice; a Record holds one score of a name")
+        if references is None:
+            raise UsageError(f"run.score({metric!r}) needs references, and the dataset has none")
+        result = declared(predictions, references, **options)
+        score = result if isinstance(result, Score) else _mean_score(declared, result)
+        if not math.isfinite(score.value):
+            raise UsageError(f"run.score({metric!r}) gave {score.value}: not a finite number")
+        self.scores[metric] = score
+        return score.value
+
+
+def _mean_score(metric: Metric, items: Iterable[float]) -> Score:
+    values = tuple(float(item) for item in items)
+    if not values:
+        raise UsageError(f"metric {metric.name!r} got no items to judge")
+    return Score(sum(values) / len(values), metric.unit, metric.direction, values, standard_error(values))
+
+
+@dataclass
+class Measure:
+    """Time something once in a bench. One bench, one measurement: a second one belongs in a second bench.
+
+    `measure(f, *args)` repeats one call, `measure.each(f, items)` passes once over many, and
+    `measure.stream(f, *args)` times the first item and the gaps between the rest. Each hands back a Run.
+    """
+
+    bench: str
+    find_metric: Callable[[str], Metric]
+    #: Waits for the device's queue; called inside every timed round, after the last call.
+    synchronise: Callable[[], None]
+    #: Open while rounds run: samplers, memory peaks.
+    watching: Callable[[], AbstractContextManager[None]]
+    #: Told where the bench is: a word, and the share that is done (0 to 1) or None.
+    progress: Callable[[str, float | None], None]
+    #: Asked once the call is warm, before anything is timed: raises Fallback when something else ran than was asked.
+    prove: Callable[[], None] = lambda: None
+    once: bool = False
+    rounds: int | None = None
+    max_seconds: float = 5.0
+    run: Run | None = None
+
+    def __call__(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
+        """Time `f(*args, **kwargs)`, again and again until the stop rule is met.
+
+        Raises UsageError for a coroutine or generator function (nothing would run), or when called twice.
+        """
+        run, call = self._begin(f), _bare(f, args, kwargs)
+        with _steady_gc():
+            self.progress("first call", None)
+            first_call_seconds, output = self._time_one(call)
+            _refuse_lazy(self.bench, f, output)
+            if not self.once:
+                each_seconds, warmup_calls = self._warm_up(call)
+                self.prove()
+                loops = max(1, math.ceil(ROUND_SECONDS / each_seconds))
+                rounds = _Rounds(self, LEAST_ROUNDS)
+                clocks: list[Clock] = []
+                with self.watching():
+                    while rounds.more():
+                        started_ns, seconds, output = self._round(call, loops)
+                        rounds.add(started_ns, seconds / loops)
+                        if isinstance(output, Generation):
+                            clocks.append(output.clock())
+                run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first_call_seconds)
+                if clocks:
+                    run.tokens = _token_times(clocks, output)
+        run.output, run.outputs = output, [output]
+        self._look(run)
+        return run
+
+    def each(self, f: Callable[..., Any], items: Iterable[Any]) -> Run:
+        """Time `f(item)` once for every item, after warming up on the first and the last (the odd batch).
+
+        Items are listed before the clock starts, so that making them is not timed.
+        Raises UsageError for no items, for a coroutine or generator function, or when called twice.
+        """
+        run, things = self._begin(f), list(items)
+        if not things:
+            raise UsageError(f"{self.bench}: measure.each got no items")
+        if self.once:
+            run.outputs = [f(thing) for thing in things]
+        else:
+            with _steady_gc():
+                first_call_seconds, output = self._time_one(partial(f, things[0]))
+                _refuse_lazy(self.bench, f, output)
+                for warm in (things[0], things[-1]):
+                    self._time_one(partial(f, warm))
+                self.prove()
+                rounds = _Rounds(self, len(things))
+                with self.watching():
+                    for at, thing in enumerate(things):
+                        self.progress("items", at / len(things))
+                        started_ns, seconds, output = self._round(partial(f, thing), 1)
+                        rounds.add(started_ns, seconds)
+                        run.outputs.append(output)
+                run.timing = rounds.timing("each", 1, 3, first_call_seconds, stopped_by="items")
+        run.output = run.outputs[-1]
+        self._look(run)
+        return run
+
+    def stream(self, f: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Run:
+        """Time the first item of `f(*args, **kwargs)` and the gaps between the rest, over several streams.
+
+        An item counts as there when the device has finished it. `run.output` is the list of items of the last
+        stream; an item that is a list or tuple holds one entry a sequence of the batch.
+        Raises UsageError when nothing can be iterated or nothing comes, or when called twice.
+        """
+        run, call = self._begin(f, lazy=True), _bare(f, args, kwargs)
+        with _steady_gc():
+            self.progress("first call", None)
+            first_ns, items = self._drain(call)
+            if not self.once:
+                self._drain(call)
+                self.prove()
+                rounds = _Rounds(self, LEAST_ROUNDS)
+                stamps = []
+                with self.watching():
+                    while rounds.more():
+                        times_ns, items = self._drain(call)
+                        stamps.append(times_ns)
+                        rounds.add(times_ns[0], (times_ns[-1] - times_ns[0]) * 1e-9)
+                run.timing = rounds.timing("stream", 1, 2, (first_ns[-1] - first_ns[0]) * 1e-9)
+                run.tokens = _stream_times(stamps, items)
+        run.output, run.outputs = items, [items]
+        self._look(run)
+        return run
+
+    def _begin(self, f: Callable[..., Any], lazy: bool = False) -> Run:
+        if self.run is not None:
+            raise UsageError(f"{self.bench} measures twice; one bench is one Record: write a second bench")
+        if not callable(f):
+            raise UsageError(f"{self.bench}: measure takes a function and its arguments, not {f!r}: leave the call out")
+        inner = f.func if isinstance(f, partial) else f
+        if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+            raise UsageError(
+                f"{self.bench}: {_name(f)} is async, calling it runs nothing: measure a function that awaits it"
+            )
+        if inspect.isgeneratorfunction(inner) and not lazy:
+            raise UsageError(f"{self.bench}: {_name(f)} is a generator: calling it runs nothing; use measure.stream")
+        self.run = Run(self.find_metric)
+        return self.run
+
+    def _time_one(self, call: Callable[[], Any]) -> tuple[float, Any]:
+        _, seconds, output = self._round(call, 1)
+        return seconds, output
+
+    def _round(self, call: Callable[[], Any], loops: int) -> tuple[int, float, Any]:
+        """One round: (start on the host's clock, seconds of all `loops` calls, the last output)."""
+        synchronise = self.synchronise
+        synchronise()
+        output = None
+        turns = repeat(None, loops)
+        started_ns = perf_counter_ns()
+        for _ in turns:
+            output = call()
+        synchronise()
+        ended_ns = perf_counter_ns()
+        return started_ns, (ended_ns - started_ns) * 1e-9, output
+
+    def _warm_up(self, call: Callable[[], Any]) -> tuple[float, int]:
+        """Call until two windows agree, within half of the measuring time: (seconds of a warm call, calls made)."""
+        self.progress("warm-up", None)
+        budget_seconds = self.max_seconds / 2
+        calls, spent_seconds, loops = 0, 0.0, 1
+        before = math.inf
+        while True:
+            _, seconds, _ = self._round(call, loops)
+            calls, spent_seconds, each_seconds = calls + loops, spent_seconds + seconds, seconds / loops
+            agree = abs(each_seconds - before) <= WARMUP_AGREES_RATIO * each_seconds
+            if spent_seconds >= budget_seconds or (agree and calls + 1 >= LEAST_WARMUP_CALLS):
+                return max(each_seconds, 1e-9), calls
+            if seconds >= WARMUP_WINDOW_SECONDS:
+                before = each_seconds
+            else:
+                loops = min(loops * 10, math.ceil(WARMUP_WINDOW_SECONDS / max(each_seconds, 1e-9)))
+
+    def _drain(self, call: Callable[[], Iterable[Any]]) -> tuple[list[int], list[Any]]:
+        """Run a stream to its end: (host clock at the call and at each item, the items)."""
+        synchronise = self.synchronise
+        synchronise()
+        times_ns, items = [perf_counter_ns()], []
+        stream = call()
+        if not isinstance(stream, Iterable):
+            raise UsageError(f"{self.bench}: measure.stream needs something to iterate, got {type(stream).__name__}")
+        for item in stream:
+            synchronise()
+            times_ns.append(perf_counter_ns())
+            items.append(item)
+        if not items:
+            raise UsageError(f"{self.bench}: the stream ended before its first item")
+        return times_ns, items
+
+    def _look(self, run: Run) -> None:
+        """Caveats that the numbers themselves show."""
+        if isinstance(run.output, Generation):
+            asked = run.output.asked_tokens * len(run.output.token_ids)
+            if run.output.new_tokens < asked:
+                run.caveats.append(Caveat("truncated", f"{run.output.new_tokens} of {asked} tokens"))
+        timing = run.timing
+        if timing and timing.verb == "each" and quantile(timing.rounds_seconds, 0.5) < ROUND_SECONDS / 20:
+            run.caveats.append(Caveat("timer_limited", "items under 50 us each; give measure.each larger batches"))
+
+
+class _Rounds:
+    """Rounds as they come, and the rule that ends them."""
+
+    def __init__(self, measure: Measure, least: int) -> None:
+        self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
+        self.progress = measure.progress
+        self.started_ns: list[int] = []
+        self.seconds: list[float] = []
+        self.stopped_by: Any = "rounds"
+        self._spent_seconds = 0.0
+        self._look_at = 40
+
+    def add(self, started_ns: int, seconds: float) -> None:
+        self.started_ns.append(started_ns)
+        self.seconds.append(seconds)
+
+    def more(self) -> bool:
+        done = len(self.seconds)
+        if self.fixed is not None:
+            self.progress("rounds", done / self.fixed)
+            return done < self.fixed
+        self._spent_seconds = (perf_counter_ns() - self.started_ns[0]) * 1e-9 if done else 0.0
+        self.progress("rounds", min(max(self._spent_seconds / self.max_seconds, 0.0), done / (done + 1)))
+        if done < self.least:
+            return True
+        if self._spent_seconds >= self.max_seconds:
+            self.stopped_by = "seconds"
+            return False
+        if done >= self._look_at and self._spent_seconds >= LEAST_PRECISION_SECONDS:
+            self._look_at = math.ceil(done * 1.5)  # look a few times only: each look is a chance to stop by luck
+            if precision_ratio(self.seconds) <= PRECISION_RATIO:
+                self.stopped_by = "precision"
+                return False
+        return True
+
+    def timing(
+        self, verb: Any, loops: int, warmup_calls: int, first_call_seconds: float, stopped_by: Any = None
+    ) -> Timing:
+        return Timing(
+            verb,
+            tuple(self.seconds),
+            tuple(self.started_ns),
+            loops=loops,
+            warmup_calls=warmup_calls,
+            first_call_seconds=first_call_seconds,
+            stopped_by=stopped_by or self.stopped_by,
+        )
+
+
+def _bare(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
+    """`f` with its arguments, callable without a frame of ours: partial is C, and no arguments need none."""
+    return partial(f, *args, **kwargs) if args or kwargs else f
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__qualname__", None) or repr(f)
+
+
+def _refuse_lazy(bench: str, f: Callable[..., Any], output: Any) -> None:
+    """An output that is itself unfinished work would be timed as nanoseconds."""
+    if inspect.iscoroutine(output):
+        output.close()
+        raise UsageError(f"{bench}: {_name(f)} gave a coroutine that never ran; measure a function that awaits it")
+    if inspect.isgenerator(output) or inspect.isasyncgen(output):
+        raise UsageError(f"{bench}: {_name(f)} gave a generator that never ran; use measure.stream")
+
+
+@contextmanager
+def _steady_gc() -> Iterator[None]:
+    """No collection inside rounds, and what set-up made is not looked at again (150 ms a time with a model loaded)."""
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if collecting:
+            gc.enable()
+
+
+def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
+    return TokenTimes(
+        ttft_seconds=tuple((clock.token_ns[0] - clock.started_ns) * 1e-9 for clock in clocks),
+        itl_seconds=tuple(_gaps_seconds(clock.token_ns) for clock in clocks),
+        e2el_seconds=tuple((clock.token_ns[-1] - clock.started_ns) * 1e-9 for clock in clocks),
+        batch_size=len(output.token_ids),
+        prompt_tokens=output.prompt_tokens,
+        new_tokens=output.new_tokens,
+        taken_by=clocks[-1].taken_by,
+        ttft_device_seconds=tuple(
+            clock.ttft_device_seconds for clock in clocks if clock.ttft_device_seconds is not None
+        ),
+    )
+
+
+def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
+    sizes = [len(item) if isinstance(item, (list, tuple)) else 1 for item in items]
+    return TokenTimes(
+        ttft_seconds=tuple((times[1] - times[0]) * 1e-9 for times in stamps),
+        itl_seconds=tuple(_gaps_seconds(times[1:]) for times in stamps),
+        e2el_seconds=tuple((times[-1] - times[0]) * 1e-9 for times in stamps),
+        batch_size=max(sizes),
+        prompt_tokens=None,
+        new_tokens=sum(sizes),
+        taken_by="the host's clock at each item of the stream",
+    )
+
+
+def _gaps_seconds(times_ns: Sequence[int]) -> tuple[float, ...]:
+    return tuple((later - earlier) * 1e-9 for earlier, later in pairwise(times_ns))

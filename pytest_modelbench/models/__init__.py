@@ -1,0 +1,35 @@
+"""Models: where weights come from, and one family of verbs a task.
+
+open_model(source, device, settings)
+    checkpoint.py   source → a folder with a configuration and weights (hub.py, gguf.py), or random_weights.py
+    tasks.py        configuration → task → family
+    text.py         decoder-only text models: generate and stream, on any decoder
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from ..declare import check_requirements
+from ..tasks import task_of
+
+if TYPE_CHECKING:
+    from ..device import Device
+    from ..model import Model
+    from ..settings import Settings
+    from ..source import Source
+
+
+def open_model(source: Source, device: Device, settings: Settings) -> Model:
+    """Find a model and what it is for; its weights are read at the first touch of `module`.
+
+    Raises UsageError for what cannot be a model, Unavailable for what is not here, Refused for what is unsafe.
+    """
+    from .checkpoint import find
+
+    check_requirements(f"model {source.text!r}", ("torch", "transformers"))
+    checkpoint = find(source, settings)
+    task = task_of(checkpoint.config, where=f"model {source.text!r}")
+    family = import_module(f".{task.family}", __name__)
+    return cast("Model", family.open_family(source, device, checkpoint, task.name))

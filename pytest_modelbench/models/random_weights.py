@@ -1,0 +1,151 @@
+"""Random weights: a real architecture of any size without a download; fast means fast, the text means nothing.
+
+random:llama-1.2b                            a preset
+random:llama?hidden_size=256&dtype=float32   a transformers model type, with keys of its configuration
+./config.json                                a configuration without its weights
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UnknownName, UsageError
+from .checkpoint import Checkpoint
+from .reading import quietly, with_dtype
+
+if TYPE_CHECKING:
+    from ..source import Source
+
+#: Shapes of published models, by the configuration on their model cards.
+PRESETS: dict[str, dict[str, Any]] = {
+    # Small enough for a test of a second.
+    "llama-tiny": {
+        "model_type": "llama",
+        "vocab_size": 512,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        # Tied, an untrained model only repeats its last token, and two runtimes would agree on too little.
+        "tie_word_embeddings": False,
+    },
+    # meta-llama/Llama-3.2-1B: 1.24 B parameters.
+    "llama-1.2b": {
+        "model_type": "llama",
+        "vocab_size": 128_256,
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "max_position_embeddings": 131_072,
+        "tie_word_embeddings": True,
+        "rms_norm_eps": 1e-5,
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 500_000.0,
+            "factor": 32.0,
+            "high_freq_factor": 4.0,
+            "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192,
+        },
+    },
+}
+
+# Chosen here: any fixed number, so that two runs of one source compute the same.
+SEED = 20_240_925
+
+
+def invent(source: Source, given: dict[str, Any] | None = None) -> Checkpoint:
+    """A checkpoint of `source`, or of the `given` configuration, whose weights are drawn at reading."""
+    keys = dict(given) if given is not None else _keys(source)
+    model_type = keys.pop("model_type", None)
+    config = _config(model_type, keys, source)
+    return Checkpoint(
+        {**config.to_dict(), "architectures": config.architectures},
+        lambda kind, where, options: _draw(config, kind, where, options),
+        lambda: _tokenizer(config.vocab_size),
+        details={"weights_from": f"random, seed {SEED}"},
+    )
+
+
+def _keys(source: Source) -> dict[str, Any]:
+    preset = PRESETS.get(source.place, {"model_type": source.place})
+    return preset | {name: _value(text) for name, text in source.options.items()}
+
+
+def _value(text: str) -> Any:
+    """A configuration value as JSON where it is that (`256`, `true`, `null`), else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _config(model_type: str | None, keys: dict[str, Any], source: Source) -> Any:
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
+    if model_type not in CAUSAL:
+        known = set(CAUSAL) | set(PRESETS) if source.kind == "random" else set(CAUSAL)
+        raise _unknown(model_type, known, source)
+    blank = AutoConfig.for_model(model_type)
+    # Without these a misspelt key would be kept by the configuration and change nothing.
+    names = set(blank.to_dict()) | set(blank.attribute_map)
+    for name in keys if source.kind == "random" else ():
+        if name not in names:
+            raise UnknownName(f"key of a {model_type} configuration", name, names, where=repr(source.text))
+    # Random weights never mean to stop, so every call makes as many tokens as it was asked for.
+    keys = keys | {"eos_token_id": None, "bos_token_id": None, "pad_token_id": 0}
+    try:
+        config = AutoConfig.for_model(model_type, **keys)
+    except Exception as error:  # its validation raises classes of its own
+        raise UsageError(f"model {source.text!r}: {model_type} refuses this configuration ({error})") from error
+    config.architectures = keys.get("architectures") or [CAUSAL[model_type]]
+    return config
+
+
+def _unknown(model_type: str | None, known: set[str], source: Source) -> UsageError:
+    error = UnknownName("architecture", str(model_type), known, where=repr(source.text))
+    # Two hundred names help nobody: keep the near one and the presets.
+    text = str(error).split(" (known:")[0].rstrip(";")
+    return UsageError(f"{text}; it takes {', '.join(sorted(PRESETS))} or a decoder-only model type of transformers")
+
+
+def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
+    """A module with weights drawn on its device: the same each time on one kind of device."""
+    import torch
+
+    options = with_dtype(options, where)
+    names = {"dtype", "attn_implementation"}
+    if unknown := set(options) - names:
+        raise UsageError(f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model")
+    devices = [torch.device(where)] if where.startswith("cuda") else []
+    with torch.random.fork_rng(devices), torch.device(where), quietly():
+        torch.manual_seed(SEED)
+        module = kind.from_config(config, **options)
+    return module.to(where).eval()
+
+
+def _tokenizer(vocab_size: int) -> Any:
+    """A byte-level tokenizer of exactly `vocab_size` ids, so that prompts can be encoded and any new token be read.
+
+    Ids: <pad>, <unk>, the bytes, then made words " w258", " w259", ... which encode back to themselves.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<pad>", "<unk>", *alphabet]
+    words += [f"\u0120w{i}" for i in range(len(words), vocab_size)]  # U+0120 is how byte-level BPE writes a space
+    vocab = {word: i for i, word in enumerate(words[:vocab_size])}
+    tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>", ignore_merges=True))  # noqa: S106
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", padding_side="left", clean_up_tokenization_spaces=False  # noqa: S106
+    )

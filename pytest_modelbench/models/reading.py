@@ -1,0 +1,91 @@
+"""Reading: a folder's weights and tokenizer into memory through transformers, with errors that say what is wrong."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..source import Source
+
+
+def default_dtype(where: str) -> str:
+    """The dtype weights are read as unless a variant says otherwise.
+
+    bfloat16 on accelerators, which compute in it; float32 on CPUs, where few have bfloat16 arithmetic and the
+    others would measure its emulation.
+    """
+    return "float32" if where.startswith("cpu") else "bfloat16"
+
+
+def with_dtype(options: dict[str, Any], where: str) -> dict[str, Any]:
+    """`options` with torch's dtype in place of its name, the default where none is asked for."""
+    import torch
+
+    name = options.get("dtype") or default_dtype(where)
+    return options | {"dtype": getattr(torch, name) if isinstance(name, str) else name}
+
+
+def read_module(
+    folder: Path, source: Source, kind: Any, where: str, options: dict[str, Any], own_code: bool, pickled: bool
+) -> Any:
+    """The module in evaluation mode on its device. Raises UsageError for truncated, damaged or missing weights."""
+    from safetensors import SafetensorError
+
+    try:
+        with quietly():
+            module, report = kind.from_pretrained(
+                folder,
+                trust_remote_code=own_code,
+                use_safetensors=not pickled,
+                output_loading_info=True,
+                local_files_only=True,
+                **with_dtype(options, where),
+            )
+    except SafetensorError as error:
+        raise UsageError(
+            f"model {source.text!r}: a weight file in {folder} is truncated or damaged ({error}); fetch it again"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"model {source.text!r}: cannot read its weights in {folder} ({error})") from error
+    missing = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
+    if missing:
+        raise UsageError(
+            f"model {source.text!r}: {len(missing)} tensors are missing or of another shape in {folder}, "
+            f"{missing[0]} first; fetch it again"
+        )
+    return module.to(where).eval()
+
+
+def read_tokenizer(folder: Path, source: Source, own_code: bool) -> Any:
+    """The tokenizer of a folder."""
+    from transformers import AutoTokenizer
+
+    try:
+        with quietly():
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=own_code, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model {source.text!r}: cannot read its tokenizer in {folder} ({error})") from error
+
+
+class quietly(warnings.catch_warnings):  # noqa: N801  (reads as a word where it is used)
+    """Without transformers' progress bars, and without its deprecation notes on its own code, while it loads."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        from transformers.utils import logging
+
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        self._bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *error: Any) -> None:
+        from transformers.utils import logging
+
+        if self._bars:
+            logging.enable_progress_bar()
+        super().__exit__(*error)

@@ -1,0 +1,190 @@
+"""Text: decoder-only language models, with the verbs `generate` and `stream`."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..generation import Generation
+from ..model import Model
+from ..record import ModelFacts
+from .decoding import Decoder, Limits, Prompts
+from .torch_decoder import TorchDecoder
+
+if TYPE_CHECKING:
+    from ..device import Device
+    from ..source import Source
+    from .checkpoint import Checkpoint
+
+
+def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: str) -> TextModel:
+    """The TextModel of a checkpoint, its weights not yet read."""
+
+    def load(options: dict[str, Any]) -> Any:
+        from transformers import AutoModelForCausalLM, GenerationConfig
+
+        module = checkpoint.read_module(AutoModelForCausalLM, device.torch_name, options)
+        # Greedy, whatever sampling the model's card prefers: only so do two runtimes make the same tokens.
+        own = module.generation_config
+        module.generation_config = GenerationConfig(
+            do_sample=False, bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+        )
+        return module
+
+    facts = ModelFacts(source.text, checkpoint.revision, task, (checkpoint.config.get("architectures") or [None])[0])
+    model = TextModel(source, device, load, facts, read_tokenizer=checkpoint.read_tokenizer)
+    model.note(**checkpoint.details)
+    return model
+
+
+@dataclass(eq=False, kw_only=True)
+class TextModel(Model):
+    """A model that continues text."""
+
+    read_tokenizer: Callable[[], Any]
+    _decoder: Decoder | None = None
+    _tokenizer: Any = None
+    #: Ids that end a text; none for random weights.
+    _ending: frozenset[int] = frozenset()
+    #: Encoded prompts by (prompts, chat): rounds of one call do not time tokenization again.
+    _encoded: dict[tuple[tuple[str, ...], bool], Prompts] = field(default_factory=dict)
+
+    @property
+    def decoder(self) -> Decoder:
+        """How tokens are made: torch, eagerly, unless a variant set another."""
+        if self._decoder is None:
+            self._decoder = TorchDecoder(self.module)
+            self.note(ran_on=self._decoder.ran_on)
+        return self._decoder
+
+    @decoder.setter
+    def decoder(self, decoder: Decoder) -> None:
+        if self._decoder is not None:
+            raise UsageError(
+                f"two variants say how {self.source.text!r} makes tokens: {type(self._decoder).__name__} and "
+                f"{type(decoder).__name__}; keep one of them"
+            )
+        self._decoder = decoder
+
+    @property
+    def decoder_chosen(self) -> bool:
+        """Whether a variant already said how tokens are made."""
+        return self._decoder is not None
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, padding on the left as generation needs it."""
+        if self._tokenizer is None:
+            self._tokenizer = self.read_tokenizer()
+            self._tokenizer.padding_side = "left"
+            if self._tokenizer.pad_token_id is None:
+                self._tokenizer.pad_token = self._tokenizer.eos_token
+        return self._tokenizer
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        min_new_tokens: int | None = None,
+        chat: bool | None = None,
+    ) -> Generation:
+        """Continue a batch of prompts, greedily; texts and tokens come without the prompt.
+
+        `chat` wraps each prompt as a user's turn in the model's chat template; None does so where there is one.
+        Raises UsageError for no prompts, no tokens, or a chat without a template.
+        """
+        decoder = self.decoder
+        encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
+        decoded = decoder.generate(encoded, limits)
+        texts = tuple(self.tokenizer.batch_decode([list(row) for row in decoded.rows], skip_special_tokens=True))
+        return Generation(texts, decoded.rows, encoded.tokens, limits.max_new_tokens, decoded.clock)
+
+    def stream(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        min_new_tokens: int | None = None,
+        chat: bool | None = None,
+    ) -> Iterator[tuple[int | None, ...]]:
+        """The same tokens a step at a time, each as soon as the host has it: a token id for each sequence.
+
+        A sequence that ended gives None while the others go on.
+        """
+        decoder = self.decoder
+        encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
+        return decoder.steps(encoded, limits)
+
+    def encode(self, prompts: Sequence[str], *, chat: bool | None = None) -> Prompts:
+        """Token ids of prompts, padded on the left; kept for the next call with the same ones."""
+        if isinstance(prompts, str) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+            raise UsageError(f"prompts must be a list of at least one text, not {prompts!r}")
+        templated = bool(self.tokenizer.chat_template) if chat is None else chat
+        if templated and not self.tokenizer.chat_template:
+            raise UsageError(f"{self.source.text!r} has no chat template; leave chat=True out")
+        key = tuple(prompts), templated
+        if key not in self._encoded:
+            self._encoded[key] = self._encode(*key)
+        return self._encoded[key]
+
+    def _encode(self, prompts: tuple[str, ...], templated: bool) -> Prompts:
+        texts = [self._templated(prompt) for prompt in prompts] if templated else list(prompts)
+        # A template writes the special tokens itself.
+        encoded = self.tokenizer(texts, padding=True, return_tensors="np", add_special_tokens=not templated)
+        if not encoded["input_ids"].shape[1]:
+            raise UsageError(f"every prompt for {self.source.text!r} is empty")
+        return Prompts(encoded["input_ids"].astype("int64"), encoded["attention_mask"].astype("int64"))
+
+    def _templated(self, prompt: str) -> str:
+        turn = [{"role": "user", "content": prompt}]
+        return str(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+    def _ready(
+        self, prompts: Sequence[str], max_new_tokens: int, min_new_tokens: int | None, chat: bool | None
+    ) -> tuple[Prompts, Limits]:
+        least = min_new_tokens or 0
+        if max_new_tokens < 1 or not 0 <= least <= max_new_tokens:
+            raise UsageError(f"max_new_tokens={max_new_tokens}, min_new_tokens={least}: at least 1, and min <= max")
+        return self.encode(prompts, chat=chat), self._limits(max_new_tokens, least)
+
+    def _limits(self, max_new_tokens: int, least: int) -> Limits:
+        pad = self.tokenizer.pad_token_id
+        return Limits(max_new_tokens, least, self._ending, pad if pad is not None else min(self._ending, default=0))
+
+    def prepare(self) -> None:
+        """Read the weights and the tokenizer now, so that no bench times it."""
+        _ = self.decoder, self.tokenizer
+
+    def describe(self, module: Any) -> dict[str, Any]:
+        """Facts read off the loaded module, and the ids with which it ends a text."""
+        end = module.generation_config.eos_token_id
+        self._ending = frozenset([end] if isinstance(end, int) else end or [])
+        return module_facts(module)
+
+    def close(self) -> None:
+        """Give back weights and sessions."""
+        self._decoder = None
+        self._encoded.clear()
+        super().close()
+        # Rounds run with collections frozen: without this, cycles made before them would keep the weights.
+        gc.unfreeze()
+        gc.collect()
+
+
+def module_facts(module: Any) -> dict[str, Any]:
+    """What a torch module is: counted on its tensors, shared ones once."""
+    tensors = {tensor.data_ptr(): tensor for tensor in [*module.parameters(), *module.buffers()]}
+    floating = next((tensor for tensor in module.parameters() if tensor.is_floating_point()), None)
+    quantization = getattr(module.config, "quantization_config", None)
+    return {
+        "architecture": type(module).__name__,
+        "parameters": module.num_parameters(),
+        "weight_bytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
+        "dtype": str(floating.dtype).removeprefix("torch.") if floating is not None else None,
+        "attention": module.config._attn_implementation,
+        "quantization": str(getattr(quantization, "quant_method", quantization)) if quantization else None,
+    }

@@ -1,0 +1,106 @@
+"""Options: what the command line may say, and the one frozen Settings made of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from .errors import UsageError
+from .settings import Settings
+
+AXES = ("device", "model", "variant", "dataset")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options; a short name that another plugin has taken is left to it."""
+    group = parser.getgroup("modelbench", "benchmarks of models")
+    for axis in AXES:
+        text = f"run on these {axis}s, a comma list; narrows what a mark declares, or takes its place"
+        try:
+            group.addoption(f"--bench-{axis}", f"--{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
+        except ValueError:
+            group.addoption(f"--bench-{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
+    add = group.addoption
+    add("--bench-once", action="store_true", help="run every bench one time, untimed and ungated")
+    add("--bench-rounds", type=int, metavar="N", help="time exactly N rounds a bench")
+    add("--bench-max-seconds", type=float, default=5.0, metavar="S", help="stop timing a bench after S seconds (5)")
+    add("--bench-mock", action="store_true", help="run simulated benches too")
+    add(
+        "--bench-store",
+        action="append",
+        metavar="KIND:PLACE",
+        help="where Records go, repeatable (parquet:reports/data)",
+    )
+    add(
+        "--bench-report",
+        action="append",
+        metavar="KIND:PLACE",
+        help="what to write at the end, repeatable (html:reports/modelbench.html)",
+    )
+    add(
+        "--bench-allow-pickle",
+        action="append",
+        metavar="MODEL",
+        help="open this model's pickled weights, which can run any code",
+    )
+    add("--bench-trust-remote-code", action="append", metavar="MODEL", help="let this model's own code run")
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """The options as one value. Raises UsageError for what cannot be meant."""
+    option = config.option
+    if option.bench_rounds is not None and option.bench_rounds < 1:
+        raise UsageError(f"--bench-rounds {option.bench_rounds}: give a whole number of at least 1")
+    if not 0 < option.bench_max_seconds < float("inf"):
+        raise UsageError(f"--bench-max-seconds {option.bench_max_seconds}: give seconds above 0")
+    worker = getattr(config, "workerinput", None) or {}
+    home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
+    reports = (home or config.invocation_params.dir) / "reports"
+    kinds = [kind for kind, _ in _places(option.bench_report, "--bench-report")]
+    usual_report = () if "html" in kinds else (("html", str(reports / "modelbench.html")),)
+    return Settings(
+        root=_repository(config.rootpath) or config.rootpath,
+        stores=_places(option.bench_store, "--bench-store") or (("parquet", str(reports / "data")),),
+        reports=(*_places(option.bench_report, "--bench-report"), *usual_report),
+        asked={axis: _names(getattr(option, f"bench_{axis}"), axis) for axis in AXES},
+        once=option.bench_once,
+        rounds=option.bench_rounds,
+        max_seconds=option.bench_max_seconds,
+        mock=option.bench_mock,
+        trust_remote_code=frozenset(option.bench_trust_remote_code or ()),
+        allow_pickle=frozenset(option.bench_allow_pickle or ()),
+        session=worker.get("modelbench_session") or _new_session(),
+        worker=str(worker.get("workerid", "")),
+    )
+
+
+def _names(text: str | None, axis: str) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not all(names):
+        raise UsageError(f"--{axis} {text!r} has an empty name; write --{axis} a,b")
+    return names
+
+
+def _places(given: list[str] | None, option: str) -> tuple[tuple[str, str], ...]:
+    places = []
+    for text in given or ():
+        kind, separator, place = text.partition(":")
+        if not (kind and separator and place):
+            raise UsageError(f"{option} {text!r} is not KIND:PLACE; write for example {option} parquet:results/data")
+        places.append((kind, place))
+    return tuple(places)
+
+
+def _repository(start: Path) -> Path | None:
+    """The git repository that holds `start`: by its `.git`, without running git."""
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
+
+
+def _new_session() -> str:
+    """Sorts by time, and differs between two sessions of one second and host."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + os.urandom(3).hex()

@@ -1,0 +1,330 @@
+"""The timed loop, with a clock of our own where a number is asserted: nothing here depends on the machine's speed."""
+
+import asyncio
+import gc
+from contextlib import contextmanager
+
+import pytest
+
+from pytest_modelbench import measure as module
+from pytest_modelbench.catalog import Catalog
+from pytest_modelbench.errors import UnknownName, UsageError
+from pytest_modelbench.generation import Clock, Generation
+from pytest_modelbench.measure import Measure
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def measure(events):
+    @contextmanager
+    def watching():
+        events.append("watch")
+        yield
+        events.append("unwatch")
+
+    return Measure(
+        bench="bench_x",
+        find_metric=lambda name: Catalog().metric(name, where="bench_x"),
+        synchronise=lambda: events.append("sync"),
+        watching=watching,
+        progress=lambda phase, share: None,
+        prove=lambda: events.append("prove"),
+        max_seconds=0.05,
+    )
+
+
+class FakeClock:
+    """Time that passes only when work says so."""
+
+    def __init__(self, monkeypatch):
+        self.now_ns = 10**12
+        monkeypatch.setattr(module, "perf_counter_ns", lambda: self.now_ns)
+
+    def work(self, seconds):
+        self.now_ns += round(seconds * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return FakeClock(monkeypatch)
+
+
+def test_it_reads_back_a_call_of_known_length(measure, clock):
+    run = measure(clock.work, 0.004)
+    assert set(run.timing.rounds_seconds) == {pytest.approx(0.004)}
+    assert run.seconds == pytest.approx(0.004)
+    assert run.timing.loops == 1
+    assert run.timing.started_ns == tuple(sorted(run.timing.started_ns))
+
+
+def test_short_calls_are_looped_until_a_round_is_long_against_the_timer(measure, clock):
+    run = measure(clock.work, 2e-6)
+    assert run.timing.loops == 500
+    assert run.seconds == pytest.approx(2e-6)
+
+
+def test_a_slow_first_call_is_a_number_of_its_own_and_leaves_the_rounds_alone(measure, clock):
+    calls = []
+
+    def work():
+        clock.work(0.5 if not calls else 0.001)
+        calls.append(1)
+
+    measure.max_seconds = 0.2
+    run = measure(work)
+    assert run.timing.first_call_seconds == pytest.approx(0.5)
+    assert run.seconds == pytest.approx(0.001)
+    assert len(run.timing.rounds_seconds) >= 40
+    assert run.timing.warmup_calls >= module.LEAST_WARMUP_CALLS
+
+
+def test_warm_up_goes_on_until_two_windows_agree(measure, clock):
+    lengths = iter([0.3, 0.2, 0.1, 0.05, 0.03, 0.03])
+    measure.max_seconds = 10
+
+    run = measure(lambda: clock.work(next(lengths, 0.03)))
+    assert run.timing.warmup_calls == 6
+    assert set(run.timing.rounds_seconds) == {pytest.approx(0.03)}
+
+
+def test_warm_up_is_bounded_when_windows_never_agree(measure, clock):
+    calls = []
+
+    def work():
+        calls.append(1)
+        clock.work(0.1 * 1.5 ** (len(calls) % 2))
+
+    measure.max_seconds = 1
+    assert measure(work).timing.warmup_calls <= 7
+
+
+def test_fixed_rounds_are_kept(measure, clock):
+    measure.rounds = 7
+    run = measure(clock.work, 0.001)
+    assert len(run.timing.rounds_seconds) == 7
+    assert run.timing.stopped_by == "rounds"
+
+
+def test_long_calls_stop_by_time_after_the_least_rounds(measure, clock):
+    run = measure(clock.work, 1.0)
+    assert len(run.timing.rounds_seconds) == module.LEAST_ROUNDS
+    assert run.timing.stopped_by == "seconds"
+
+
+def test_quiet_rounds_stop_by_precision_of_their_blocks(measure, clock):
+    measure.max_seconds = 100
+    run = measure(clock.work, 0.01)
+    assert run.timing.stopped_by == "precision"
+    assert sum(run.timing.rounds_seconds) >= module.LEAST_PRECISION_SECONDS
+
+
+def test_the_device_is_waited_for_inside_every_round(measure, clock, events):
+    """Work that is queued and not waited for would cost nothing on the clock."""
+    queued = []
+
+    def synchronise():
+        clock.work(0.005 * len(queued))
+        queued.clear()
+
+    measure.synchronise, measure.rounds = synchronise, 4
+    run = measure(lambda: queued.append(1))
+    assert run.seconds == pytest.approx(0.005)
+
+
+def test_proof_is_asked_for_when_warm_and_before_rounds(measure, clock, events):
+    measure(clock.work, 1.0)
+    kept = [event for event in events if event != "sync"]
+    assert kept == ["prove", "watch", "unwatch"]
+
+
+def test_once_runs_one_time_and_times_nothing(measure, events):
+    measure.once = True
+    calls = []
+    run = measure(calls.append, 1)
+    assert calls == [1]
+    assert run.timing is None
+    assert run.seconds is None
+    assert "watch" not in events
+
+
+def test_gc_is_off_inside_rounds_and_on_again_after(measure):
+    seen = set()
+    measure.rounds = 3
+    measure(lambda: seen.add(gc.isenabled()))
+    assert seen == {False}
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_gc_is_on_again_after_a_call_that_raises(measure, events):
+    calls = []
+
+    def breaks():
+        calls.append(1)
+        if len(calls) > 5:
+            raise OSError("five was enough")
+
+    measure.rounds = 50
+    with pytest.raises(OSError, match="five"):
+        measure(breaks)
+    assert gc.isenabled()
+
+
+def test_arguments_and_the_last_output_are_passed(measure):
+    measure.rounds = 2
+    run = measure(lambda a, *, b: (a, b), 1, b=2)
+    assert run.output == (1, 2)
+    assert run.outputs == [(1, 2)]
+
+
+def test_each_passes_once_over_all_and_keeps_every_output(measure, clock):
+    seen = []
+
+    def work(batch):
+        seen.append(tuple(batch))
+        clock.work(0.01 * len(batch))
+        return [item * 2 for item in batch]
+
+    run = measure.each(work, iter([[1, 2], [3, 4], [5]]))
+    assert run.timing.rounds_seconds == (pytest.approx(0.02), pytest.approx(0.02), pytest.approx(0.01))
+    assert run.flat == [2, 4, 6, 8, 10]
+    assert run.timing.stopped_by == "items"
+    assert seen == [(1, 2), (1, 2), (5,), (1, 2), (3, 4), (5,)]
+
+
+def test_each_says_when_items_are_too_short_for_the_timer(measure, clock):
+    run = measure.each(lambda item: clock.work(1e-6), [1, 2, 3])
+    assert [caveat.kind for caveat in run.caveats] == ["timer_limited"]
+
+
+def test_stream_times_the_first_item_and_the_gaps(measure, clock):
+    def stream(n):
+        clock.work(0.1)
+        yield "first"
+        for at in range(n):
+            clock.work(0.01)
+            yield at
+
+    run = measure.stream(stream, 3)
+    assert run.output == ["first", 0, 1, 2]
+    assert run.tokens.ttft_seconds[0] == pytest.approx(0.1)
+    assert run.tokens.itl_seconds[0] == (pytest.approx(0.01),) * 3
+    assert run.tokens.e2el_seconds[0] == pytest.approx(0.13)
+    assert run.seconds == pytest.approx(0.13)
+
+
+def test_a_generation_gives_token_times_from_the_same_rounds(measure, clock):
+    def generate():
+        started = clock.now_ns
+        clock.work(0.02)
+        first = clock.now_ns
+        clock.work(0.01)
+        stamps = Clock(started, (first, clock.now_ns), "the test's clock", ttft_device_seconds=0.019)
+        return Generation(("a b",), ((1, 2),), prompt_tokens=5, asked_tokens=3, clock=lambda: stamps)
+
+    measure.rounds = 3
+    run = measure(generate)
+    assert run.tokens.ttft_seconds == (pytest.approx(0.02),) * 3
+    assert run.tokens.ttft_device_seconds == (0.019,) * 3
+    assert run.tokens.itl_seconds[0] == (pytest.approx(0.01),)
+    assert run.tokens.prompt_tokens == 5
+    assert [(caveat.kind, caveat.detail) for caveat in run.caveats] == [("truncated", "2 of 3 tokens")]
+
+
+async def awaited():
+    """Never runs when it is merely called."""
+
+
+def generated():
+    yield 1
+
+
+@pytest.mark.parametrize("lazy", [awaited, lambda: awaited()], ids=["function", "result"])
+def test_a_coroutine_is_refused(measure, lazy):
+    with pytest.raises(UsageError, match="measure a function that awaits it"):
+        measure(lazy)
+
+
+def test_a_function_that_awaits_is_measured(measure, clock):
+    async def work():
+        clock.work(0.001)
+        return 3
+
+    measure.rounds = 2
+    assert measure(lambda: asyncio.run(work())).output == 3
+
+
+@pytest.mark.parametrize("lazy", [generated, lambda: generated()], ids=["function", "result"])
+def test_a_generator_is_refused_and_stream_is_named(measure, lazy):
+    with pytest.raises(UsageError, match=r"measure\.stream"):
+        measure(lazy)
+
+
+def test_each_refuses_a_generator_function(measure):
+    with pytest.raises(UsageError, match=r"measure\.stream"):
+        measure.each(lambda item: generated(), [1])
+
+
+def test_something_that_is_no_function_is_refused(measure):
+    with pytest.raises(UsageError, match="leave the call out"):
+        measure(sum([1]))
+
+
+def test_a_second_measurement_is_refused(measure):
+    measure.rounds = 1
+    measure(int)
+    with pytest.raises(UsageError, match="bench_x measures twice"):
+        measure.each(int, [1])
+
+
+def test_no_items_and_no_stream_are_refused(measure):
+    with pytest.raises(UsageError, match="got no items"):
+        measure.each(int, [])
+
+
+def test_an_empty_stream_is_refused(measure):
+    with pytest.raises(UsageError, match="ended before its first item"):
+        measure.stream(lambda: [])
+
+
+def test_a_stream_that_is_none_is_refused(measure):
+    with pytest.raises(UsageError, match="needs something to iterate, got int"):
+        measure.stream(int)
+
+
+class TestRun:
+    @pytest.fixture
+    def run(self, measure):
+        measure.once = True
+        return measure(int)
+
+    def test_counts_are_kept(self, run):
+        run.count(tokens=64, images=[8, 8, 2])
+        assert run.counts == {"tokens": 64, "images": 6}
+
+    @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), True, "12", None, [1, "2"], []])
+    def test_what_is_no_count_is_refused(self, run, amount):
+        with pytest.raises(UsageError, match="tokens"):
+            run.count(tokens=amount)
+
+    def test_a_score_keeps_its_items(self, run):
+        assert run.score("exact_match", ["a", "b", "c"], ["a", "b", "x"]) == pytest.approx(2 / 3)
+        score = run.scores["exact_match"]
+        assert score.items == (1.0, 1.0, 0.0)
+        assert score.direction == "higher"
+        assert score.standard_error == pytest.approx(1 / 3)
+
+    def test_an_unknown_metric_names_the_near_one(self, run):
+        with pytest.raises(UnknownName, match=r"unknown metric 'exact_mach' in bench_x; did you mean 'exact_match'\?"):
+            run.score("exact_mach", [], [])
+
+    def test_a_score_twice_or_without_references_is_refused(self, run):
+        run.score("accuracy", [1], [1])
+        with pytest.raises(UsageError, match="called twice"):
+            run.score("accuracy", [1], [1])
+        with pytest.raises(UsageError, match="needs references"):
+            run.score("contains", ["a"], None)
