@@ -63,7 +63,13 @@ def is_bench(item: pytest.Item) -> bool:
     if not isinstance(item, pytest.Function):
         return False
     named = item.originalname.startswith(PREFIX) and item.getparent(BenchModule) is not None
-    return named or "measure" in item.fixturenames or "benchmark" in item.fixturenames
+    return named or _made_by(item, "measure", __package__) or _made_by(item, "benchmark", "pytest_benchmark")
+
+
+def _made_by(function: Any, fixture: str, package: str) -> bool:
+    """Whether a function uses a fixture, and the one of that package: not an override, not another of its name."""
+    definitions = function._fixtureinfo.name2fixturedefs.get(fixture)  # pytest has no public way to see an override
+    return bool(definitions) and definitions[-1].func.__module__.startswith(f"{package}.")
 
 
 def parametrize(metafunc: pytest.Metafunc, settings: Settings, catalog: Catalog) -> None:
@@ -76,7 +82,7 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings, catalog: Catalog)
         for axis, mark in MARKS.items():
             declared = _declared(metafunc, axis, mark)
             asked = settings.asked[axis]
-            if _is_ours_to_set(metafunc, axis, declared, asked):
+            if _is_ours_to_set(metafunc, axis, declared):
                 _set_axis(metafunc, axis, declared, asked, catalog)
     except UsageError as error:
         raise pytest.Collector.CollectError(str(error)) from error
@@ -111,7 +117,7 @@ def _declared(metafunc: pytest.Metafunc, axis: str, name: str) -> tuple[Wanted, 
     return tuple(Wanted(text, tuple(sorted(mark.kwargs.items()))) for text in dict.fromkeys(mark.args))
 
 
-def _is_ours_to_set(metafunc: pytest.Metafunc, axis: str, declared: object, asked: object) -> bool:
+def _is_ours_to_set(metafunc: pytest.Metafunc, axis: str, declared: object) -> bool:
     """Not when the function does not use the axis, sets it by parametrize, or overrides the fixture without a mark."""
     if axis not in metafunc.fixturenames:
         return False
@@ -119,9 +125,7 @@ def _is_ours_to_set(metafunc: pytest.Metafunc, axis: str, declared: object, aske
         arguments = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
         if axis in (re.split(r"\s*,\s*", arguments) if isinstance(arguments, str) else arguments):
             return False
-    definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(axis)  # no public way to see an override
-    ours = definitions is not None and definitions[-1].func.__module__ == f"{__package__}.fixtures"
-    return ours or declared is not None
+    return declared is not None or _made_by(metafunc.definition, axis, __package__)
 
 
 def _set_axis(

@@ -1,9 +1,17 @@
-"""Generation: what a text model's `generate` hands back, with the moment each token came."""
+"""Generation: what a text model's `generate` hands back, with the moment each token came; and how tokens are made.
+
+A Decoder is a runtime's way to make tokens, apart from what the model is: torch's is `models/torch_decoder.py`, ONNX
+Runtime's is in `variants/onnx`. All decode greedily, so that two runtimes of one model can be compared by token.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy
 
 
 @dataclass(frozen=True)
@@ -36,3 +44,66 @@ class Generation:
     def new_tokens(self) -> int:
         """New tokens of the whole batch; padding after an end-of-text token is not counted."""
         return sum(len(ids) for ids in self.token_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """Encoded prompts, padded on the left."""
+
+    input_ids: numpy.ndarray  # (sequences, tokens) int64
+    attention_mask: numpy.ndarray  # (sequences, tokens) int64, 0 on padding
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all prompts, padding not counted."""
+        return int(self.attention_mask.sum())
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a sequence ends."""
+
+    max_new_tokens: int
+    min_new_tokens: int = 0
+    #: Ids that end a sequence; none for random weights.
+    end: frozenset[int] = frozenset()
+    #: Fills a sequence that ended before the others of its batch.
+    pad: int = 0
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """New tokens: a row a sequence, up to and including the one that ended it."""
+
+    rows: tuple[tuple[int, ...], ...]
+    clock: Callable[[], Clock]
+
+
+class Decoder(Protocol):
+    """A way to make tokens."""
+
+    def generate(self, prompts: Prompts, limits: Limits) -> Decoded:
+        """All new tokens of a batch by the runtime's own road."""
+        ...
+
+    def steps(self, prompts: Prompts, limits: Limits) -> Iterator[tuple[int | None, ...]]:
+        """Each step's tokens as soon as the host has them; None for a sequence that ended before."""
+        ...
+
+
+def trimmed(row: Sequence[int], end: frozenset[int]) -> tuple[int, ...]:
+    """A row up to and including its first ending token."""
+    for i, token in enumerate(row):
+        if token in end:
+            return tuple(row[: i + 1])
+    return tuple(row)
+
+
+def until_ended(next_tokens: Iterator[list[int]], sequences: int, limits: Limits) -> Iterator[tuple[int | None, ...]]:
+    """Steps from a runtime's tokens: None once a sequence ended, none at all once all did or the limit is met."""
+    ended = [False] * sequences
+    for step, tokens in enumerate(next_tokens, start=1):
+        yield tuple(None if over else token for over, token in zip(ended, tokens, strict=True))
+        ended = [over or token in limits.end for over, token in zip(ended, tokens, strict=True)]
+        if step == limits.max_new_tokens or all(ended):
+            return

@@ -80,7 +80,7 @@ def side_by_side(records: Sequence[Record]) -> list[Group]:
     for record in records:
         benches.setdefault(record.bench, []).append(record)
     titles = _titles(benches)
-    devices = {record.axes.get("device") for record in records}
+    devices = {record.axes["device"] for record in records if "device" in record.axes}
     groups: dict[tuple[str, ...], list[tuple[str, Record]]] = {}
     for bench, of_bench in benches.items():
         varying = _varying(of_bench)

@@ -47,7 +47,9 @@ class Model:
     def module(self) -> Any:
         """The loaded thing (a torch module, for the torch families); read at first touch."""
         if self._handed_to:
-            raise UsageError(f"the weights of {self.source.text!r} are in {self._handed_to} now; there is no module to touch")
+            raise UsageError(
+                f"the weights of {self.source.text!r} are in {self._handed_to} now; there is no module to touch"
+            )
         if self._module is None:
             started = perf_counter()
             self._module = self.load(self.load_options)
@@ -83,7 +85,8 @@ class Model:
         """Ask for weights to be read in a certain way. Raises UsageError when they already are, or on a clash."""
         if self.loaded:
             raise UsageError(
-                f"{', '.join(options)} must be set before the weights are read: put that variant first in the composition"
+                f"{', '.join(options)} must be set before the weights are read: "
+                "put that variant first in the composition"
             )
         for name, value in options.items():
             if self.load_options.get(name, value) != value:

@@ -85,7 +85,7 @@ class Session:
             return
         from .journal import discard, recover
 
-        for session, records in recover(self.journals):
+        for session, records in recover(self.journals, self.problems.append):
             try:
                 self._append(records)
             except StoreError as error:

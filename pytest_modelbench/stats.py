@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 #: Under this many values a 99th percentile is an order statistic of the top one or two: it is not given.
-#: At n = 100 the interval of a p99 first excludes the maximum being the only value above it (chosen here, because of that).
+#: At n = 100 the interval of a p99 first excludes the maximum being the only value above it (chosen here, for that).
 P99_NEEDS = 100
 
 median = statistics.median

@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 360, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 352, 10, 128
 #: Marks drawn in one chart; more become the least and the most of each stretch, so that no outlier is lost.
 MOST_MARKS = 200
-#: Beyond this ratio of the slowest to the fastest a bar from zero hides the fast ones (report design: dots on a log axis).
+#: Beyond this ratio of the slowest to the fastest, bars from zero hide the fast ones: dots on a log axis (chosen here).
 LOG_BEYOND = 20.0
 _PANEL = 46
 
@@ -80,12 +80,13 @@ def bar_axis(scale: Scale, unit: Unit) -> str:
     low, high = (10**scale.low, 10**scale.high) if scale.log else (scale.low, scale.high)
     marks = ticks(low, high, 4, scale.log)
     marks = marks[:: max(1, math.ceil(len(marks) / 5))]
-    shown = [
-        f'<text class="{"t0" if scale(mark) < 0.04 else "t1" if scale(mark) > 0.9 else ""}" '
-        f'x="{_share(scale(mark))}" y="11">{_number(mark / unit.scale)}{" " + unit.name if mark is marks[-1] else ""}</text>'
-        for mark in marks
-    ]
-    return f'<svg class="plot axis" height="15" aria-hidden="true">{"".join(shown)}</svg>'.replace(' class=""', "")
+    shown = []
+    for mark in marks:
+        at = scale(mark)
+        anchor = "t0" if at < 0.04 else "t1" if at > 0.9 else "tm"
+        said = f"{_number(mark / unit.scale)}{' ' + unit.name if mark == marks[-1] else ''}"
+        shown.append(f'<text class="{anchor}" x="{_share(at)}" y="11">{said}</text>')
+    return f'<svg class="plot axis" height="15" aria-hidden="true">{"".join(shown)}</svg>'
 
 
 # -- charts of one Record
@@ -120,7 +121,7 @@ def ecdf(values: Sequence[float]) -> str:
     n, size = len(ordered), math.ceil(len(ordered) / MOST_MARKS)
     kept = [*range(0, n, size), n - 1]
     steps = "".join(f"H{x(ordered[i]):.1f}V{y((i + 1) / n):.1f}" for i in kept)
-    marks = ticks(low, high, 3, log)
+    marks = ticks(low, high, 4, log)
     return _chart(
         f"share of {n} values at or under a time, from {text(ordered[0], unit)} to {text(ordered[-1], unit)}",
         "".join(f'<path class="grid" d="M{_LEFT} {y(share):.0f}H{_RIGHT}"/>' for share in (0, 0.5, 1))
@@ -208,7 +209,7 @@ def _chart(title: str, inner: str, height: int = HEIGHT) -> str:
 
 
 def _y_axis(y: Scale, low: float, high: float, unit: Unit) -> str:
-    marks = ticks(low, high, 3)
+    marks = ticks(low, high, 5)
     return "".join(
         f'<path class="grid" d="M{_LEFT} {y(mark):.1f}H{_RIGHT}"/>'
         f'<text class="t1" x="{_LEFT - 5}" y="{y(mark) + 4:.0f}">{_number(mark / unit.scale)}</text>'
@@ -239,3 +240,8 @@ def _share(value: float) -> str:
 def _number(value: float) -> str:
     """A tick: as few digits as tell it from its neighbours."""
     return digits(value) if abs(value) >= 1000 or 0 < abs(value) < 1e-3 else f"{value:.6g}"
+
+
+def floor(values: Sequence[float]) -> float:
+    """Where the axis of `rounds` starts."""
+    return _padded(min(values), max(values))[0]

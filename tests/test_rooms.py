@@ -108,12 +108,11 @@ def test_collecting_benches_brings_in_nothing_heavy(pytester):
         @pytest.mark.datasets("package:countryinfo#capitals")
         def bench_a(model, dataset, measure): ...
         """,
-        conftest="""
+        conftest=f"""
         import sys
         def pytest_collection_finish(session):
-            print("HEAVY", *sorted({name.split(".")[0] for name in sys.modules} & set(%r)))
-        """
-        % sorted(HEAVY),
+            print("HEAVY", *sorted({{name.split(".")[0] for name in sys.modules}} & {HEAVY!r}))
+        """,
     )
     result = pytester.runpytest_subprocess("--collect-only", "-q", "-s")
     result.stdout.fnmatch_lines(["*6 tests collected*"])

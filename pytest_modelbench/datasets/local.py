@@ -23,6 +23,8 @@ def read(source: Source) -> Table:
     if not path.is_file():
         what = "a folder, not a file" if path.is_dir() else "not there"
         raise UsageError(f"dataset {source.text!r} is {what}: {path.absolute()}; paths start where pytest was started")
+    if source.part:
+        raise UsageError(f"dataset {source.text!r}: a file has no parts; leave #{source.part} out")
     if path.suffix not in FILES:
         raise UsageError(
             f"dataset {source.text!r}: cannot read {path.suffix or 'a file without ending'}; use {', '.join(FILES)}"

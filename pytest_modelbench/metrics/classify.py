@@ -7,7 +7,7 @@ from typing import Any
 
 from ..declare import metric
 from ..errors import UsageError
-from . import paired
+from ..metrics import paired
 
 
 @metric("ratio", "higher")

@@ -52,7 +52,9 @@ def find(source: Source, settings: Settings) -> Checkpoint:
         if not path.exists():
             raise UsageError(f"model {source.text!r} is not there: no file or folder {path}")
         return _at(path, source, settings)
-    raise UsageError(f"{source.text!r} is not a model: {source.kind}: gives data; use hub:, package:, random: or a path")
+    raise UsageError(
+        f"{source.text!r} is not a model: {source.kind}: gives data; use hub:, package:, random: or a path"
+    )
 
 
 def _at(path: Path, source: Source, settings: Settings) -> Checkpoint:
@@ -95,7 +97,9 @@ def _package_weights(source: Source) -> Path:
             "(the name on the index may differ)"
         )
     roots = [Path(location) for location in spec.submodule_search_locations]
-    if configs := sorted(path for root in roots for path in root.rglob("config.json") if list(path.parent.glob("*" + SAFE))):
+    if configs := sorted(
+        path for root in roots for path in root.rglob("config.json") if list(path.parent.glob("*" + SAFE))
+    ):
         return configs[0].parent
     ggufs = sorted(path for root in roots for path in root.rglob("*.gguf"))
     if not ggufs:
@@ -143,8 +147,8 @@ def refuse_own_code(config: dict[str, Any], source: Source, settings: Settings) 
         return False
     if source.text not in settings.trust_remote_code:
         raise Refused(
-            f"model {source.text!r} brings its own Python code, which would run on this machine: read it, then allow it "
-            f"with --bench-trust-remote-code {source.text}"
+            f"model {source.text!r} brings its own Python code, which would run on this machine: read it, then "
+            f"allow it with --bench-trust-remote-code {source.text}"
         )
     return True
 
@@ -158,7 +162,7 @@ def refuse_pickled(folder: Path, source: Source, settings: Settings) -> bool:
         raise UsageError(f"model {source.text!r} has no weights: no *{SAFE} in {folder}")
     if source.text not in settings.allow_pickle:
         raise Refused(
-            f"model {source.text!r} has only pickled weights ({pickles[0]}), which can run code when opened: convert them "
-            f"to {SAFE}, or allow them with --bench-allow-pickle {source.text}"
+            f"model {source.text!r} has only pickled weights ({pickles[0]}), which can run code when opened: convert "
+            f"them to {SAFE}, or allow them with --bench-allow-pickle {source.text}"
         )
     return True

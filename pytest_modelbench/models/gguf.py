@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ def _convert(path: Path, place: Path) -> None:
         with quietly():
             tokenizer = AutoTokenizer.from_pretrained(path.parent, **where)
             module = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **where)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise UsageError(f"cannot read {path} as GGUF ({error}); fetch it again, or use its safetensors form") from error
+    except (OSError, ValueError, LookupError, OverflowError, NotImplementedError, struct.error) as error:
+        raise UsageError(
+            f"cannot read {path} as GGUF ({error}); fetch it again, or use its safetensors form"
+        ) from error
     # Both still say "gguf" and would make save_pretrained and the next load look for a quantizer.
     module.hf_quantizer = None
     if hasattr(module.config, "quantization_config"):
         del module.config.quantization_config
-    module.save_pretrained(place)
-    tokenizer.save_pretrained(place)
+    with quietly():
+        module.save_pretrained(place)
+        tokenizer.save_pretrained(place)

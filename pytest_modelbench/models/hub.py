@@ -18,7 +18,6 @@ SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.py"]
 
 def download(source: Source, settings: Settings) -> tuple[Path, str]:
     """The folder of a repository's files, and the commit they are of."""
-    import httpx
     from huggingface_hub import errors, hf_hub_download, snapshot_download
 
     weights = [f"*{SAFE}"]
@@ -39,14 +38,16 @@ def download(source: Source, settings: Settings) -> tuple[Path, str]:
         raise UsageError(f"model {source.text!r}: the repository has no revision {source.revision!r}") from None
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
         raise UsageError(
-            f"model {source.text!r}: no such repository, or it is private: check the name, or log in with `hf auth login` "
-            f"({type(error).__name__})"
+            f"model {source.text!r}: no such repository, or it is private: check the name, or log in with "
+            f"`hf auth login` ({type(error).__name__})"
         ) from error
     except errors.EntryNotFoundError as error:
         if isinstance(error, errors.LocalEntryNotFoundError):
             raise _unreachable(source, error) from error
-        raise UsageError(f"model {source.text!r}: the repository has no config.json: not a transformers model") from None
-    except (errors.OfflineModeIsEnabled, errors.HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        raise UsageError(
+            f"model {source.text!r}: the repository has no config.json: not a transformers model"
+        ) from None
+    except (errors.OfflineModeIsEnabled, errors.HTTPError, OSError) as error:
         raise _unreachable(source, error) from error
     return Path(folder), Path(folder).name  # snapshots/<commit>
 
@@ -54,6 +55,6 @@ def download(source: Source, settings: Settings) -> tuple[Path, str]:
 def _unreachable(source: Source, error: Exception) -> Unavailable:
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     return Unavailable(
-        f"model {source.text!r} is not in the local cache and the hub cannot be reached ({why}): fetch it where there is a "
-        f"network (hf download {source.place}), unset HF_HUB_OFFLINE, or use a local folder, package: or random:"
+        f"model {source.text!r} is not in the local cache and the hub cannot be reached ({why}): fetch it where "
+        f"there is a network (hf download {source.place}), unset HF_HUB_OFFLINE, or use a folder, package: or random:"
     )

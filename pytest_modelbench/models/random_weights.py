@@ -123,7 +123,9 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
     options = with_dtype(options, where)
     names = {"dtype", "attn_implementation"}
     if unknown := set(options) - names:
-        raise UsageError(f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model")
+        raise UsageError(
+            f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model"
+        )
     devices = [torch.device(where)] if where.startswith("cuda") else []
     with torch.random.fork_rng(devices), torch.device(where), quietly():
         torch.manual_seed(SEED)
@@ -134,18 +136,35 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
 def _tokenizer(vocab_size: int) -> Any:
     """A byte-level tokenizer of exactly `vocab_size` ids, so that prompts can be encoded and any new token be read.
 
-    Ids: <pad>, <unk>, the bytes, then made words " w258", " w259", ... which encode back to themselves.
+    Ids: <pad>, <unk>, the bytes, the words of synthetic prompts, then made words (" gibe", " gibi", ...).
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
+    from ..datasets.made import WORDS
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = ["<pad>", "<unk>", *alphabet]
-    words += [f"\u0120w{i}" for i in range(len(words), vocab_size)]  # U+0120 is how byte-level BPE writes a space
+    words += [space + word for word in WORDS for space in ("", "\u0120") if len(word) > 1 or space]
+    words += ["\u0120" + _word(i) for i in range(len(words), vocab_size)]  # U+0120 is a space to byte-level BPE
     vocab = {word: i for i, word in enumerate(words[:vocab_size])}
-    tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>", ignore_merges=True))  # noqa: S106
+    tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>", ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", padding_side="left", clean_up_tokenization_spaces=False  # noqa: S106
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
     )
+
+
+def _word(number: int) -> str:
+    """A word that can be spoken, another for each number: letters alone, so that no tokenizer splits it."""
+    syllables = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
+    word = ""
+    while number:
+        number, digit = divmod(number, len(syllables))
+        word = syllables[digit] + word
+    return word

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,7 @@ def read_module(
                 trust_remote_code=own_code,
                 use_safetensors=not pickled,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported below, with the missing ones
                 local_files_only=True,
                 **with_dtype(options, where),
             )
@@ -71,21 +74,18 @@ def read_tokenizer(folder: Path, source: Source, own_code: bool) -> Any:
         raise UsageError(f"model {source.text!r}: cannot read its tokenizer in {folder} ({error})") from error
 
 
-class quietly(warnings.catch_warnings):  # noqa: N801  (reads as a word where it is used)
+@contextmanager
+def quietly() -> Iterator[None]:
     """Without transformers' progress bars, and without its deprecation notes on its own code, while it loads."""
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        super().__enter__()
-        from transformers.utils import logging
-
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        self._bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *error: Any) -> None:
-        from transformers.utils import logging
-
-        if self._bars:
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        if bars:
             logging.enable_progress_bar()
-        super().__exit__(*error)

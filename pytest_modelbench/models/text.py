@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..generation import Generation
+from ..generation import Decoder, Generation, Limits, Prompts
 from ..model import Model
 from ..record import ModelFacts
-from .decoding import Decoder, Limits, Prompts
 from .torch_decoder import TorchDecoder
 
 if TYPE_CHECKING:
@@ -68,6 +67,10 @@ class TextModel(Model):
                 f"{type(decoder).__name__}; keep one of them"
             )
         self._decoder = decoder
+
+    def compile_step(self, mode: str) -> None:
+        """Make tokens by torch with each step compiled, in one of `torch.compile`'s modes."""
+        self.decoder = TorchDecoder(self.module, mode)
 
     @property
     def decoder_chosen(self) -> bool:

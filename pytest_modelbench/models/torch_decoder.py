@@ -12,8 +12,7 @@ from functools import cached_property
 from time import perf_counter_ns
 from typing import Any
 
-from ..generation import Clock
-from .decoding import Decoded, Limits, Prompts, trimmed, until_ended
+from ..generation import Clock, Decoded, Limits, Prompts, trimmed, until_ended
 
 # Chosen here: a prompt a few tokens longer than the last one shall not compile anew, and attending to at most this many
 # empty places costs less than a step's noise.
@@ -26,8 +25,8 @@ class TorchDecoder:
     def __init__(self, module: Any, compile_mode: str | None = None) -> None:
         self.module = module
         self.compile_mode = compile_mode
-        #: Static caches and their lengths, by sequences.
-        self._static: dict[int, tuple[Any, int]] = {}
+        #: Static caches with their lengths, by sequences.
+        self._static: dict[int, tuple[int, Any]] = {}
         self._on_device: dict[Prompts, tuple[Any, Any]] = {}
 
     @property
@@ -53,7 +52,7 @@ class TorchDecoder:
             do_sample=False,
             compile_config=self._compile_config,
         )
-        cache, _ = self._cache(len(ids), ids.shape[1] + limits.max_new_tokens)
+        cache = self._cache(len(ids), ids.shape[1] + limits.max_new_tokens)
         timer = StepTimer(self.module.device)
         output = self.module.generate(
             ids,
@@ -73,27 +72,25 @@ class TorchDecoder:
         import torch
 
         ids, mask = self._tensors(prompts)
-        length = ids.shape[1]
-        cache, room = self._cache(len(ids), length + limits.max_new_tokens)
-        if room:  # a mask of the cache's length never changes its shape: causality hides what is not written yet
-            mask = torch.nn.functional.pad(mask, (0, room - length), value=1)
-        positions = (mask[:, :length].cumsum(-1) - 1).clamp(min=0)
+        cache = self._cache(len(ids), ids.shape[1] + limits.max_new_tokens)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
         step, ending = self.module, sorted(limits.end)
         for made in range(limits.max_new_tokens):
             with torch.no_grad():  # as generate does; inference_mode would make the compiler start over
-                output = step(
-                    input_ids=ids,
-                    attention_mask=mask,
+                # The very arguments that generate gives, so that both run one compiled graph.
+                inputs = self.module.prepare_inputs_for_generation(
+                    ids,
                     past_key_values=cache,
+                    attention_mask=mask,
                     use_cache=True,
+                    is_first_iteration=not made,
                     **self._accepted(position_ids=positions, logits_to_keep=1),
                 )
-                logits = output.logits[:, -1].float()  # (sequences, vocabulary)
+                logits = step(**inputs, return_dict=True).logits[:, -1].float()  # (sequences, vocabulary)
                 if made < limits.min_new_tokens:
                     logits[:, ending] = -torch.inf
                 ids = logits.argmax(-1, keepdim=True)
-                if not room:
-                    mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
+                mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
                 positions = positions[:, -1:] + 1
                 step = self._compiled_step
             yield ids[:, 0].tolist()
@@ -114,22 +111,22 @@ class TorchDecoder:
         """One token's forward: compiled, and the very same that `generate` compiles, or the module itself."""
         return self.module if self.compile_mode is None else self.module.get_compiled_call(self._compile_config)
 
-    def _cache(self, sequences: int, length: int) -> tuple[Any, int]:
-        """An empty cache, and its length where that is fixed (else 0).
+    def _cache(self, sequences: int, length: int) -> Any:
+        """An empty cache with room for `length` tokens a sequence.
 
-        A fixed one is kept and never shrinks: compiled code belongs to its length, CUDA graphs to its addresses.
+        A compiled step's is kept and never shrinks: its code belongs to the length, its CUDA graphs to the addresses.
         """
         from transformers import DynamicCache, StaticCache
 
         if self.compile_mode is None:
-            return DynamicCache(config=self.module.config), 0
-        cache, room = self._static.get(sequences, (None, 0))
+            return DynamicCache(config=self.module.config)
+        room, cache = self._static.get(sequences, (0, None))
         if length > room:
             room = -(-length // CACHE_STEP) * CACHE_STEP
             cache = StaticCache(config=self.module.config, max_cache_len=room)
-            self._static[sequences] = cache, room
+            self._static[sequences] = room, cache
         cache.reset()
-        return cache, room
+        return cache
 
     @cached_property
     def _parameters(self) -> frozenset[str]:

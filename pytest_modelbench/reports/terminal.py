@@ -15,8 +15,9 @@ from ..record import Record
 
 #: What a summary may take of a terminal (chosen here: a screen of 50 lines keeps pytest's own last lines in sight).
 MOST_LINES = 40
-#: Narrowest and widest column of names (chosen here: two words of an id are still read at 16).
-_NARROWEST, _WIDEST = 16, 44
+#: Columns of a name: the least, the narrowest before number columns leave, and the widest (chosen here: two words of
+#: an id are still read at 16).
+_LEAST, _NARROWEST, _WIDEST = 8, 16, 44
 #: Columns in the order they stand, and in the order they leave a narrow terminal.
 _COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score")
 _LEAVING = ("peak", "ttft", "throughput", "spread")
@@ -107,7 +108,7 @@ def _layout(groups: Sequence[Group], width: int) -> _Layout:
         taken = sum(inner + 2 for inner in widths.values()) + kinds
         if wanted + taken <= width:
             break
-    return _Layout(max(min(wanted, width - taken), min(_NARROWEST, wanted)), widths, heads)
+    return _Layout(max(min(wanted, width - taken), _LEAST), widths, heads)
 
 
 def _cell(row: Row, column: str, heads: dict[str, str]) -> str:
@@ -141,16 +142,16 @@ def _head(records: Sequence[Record], width: int) -> str:
 
 def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tuple[list[_Styled], int]:
     """The groups as lines, and how many rows found no room; the worst come first when not all fit."""
-    written = [(group, [_row(row, layout, width) for row in group.rows]) for group in groups]
-    total = sum(1 + sum(map(len, rows)) for _, rows in written)
-    if total <= room:
-        return [line for group, rows in written for line in _block(group, rows, layout, width)], 0
+    if sum(1 + len(group.rows) for group in groups) <= room:
+        written = [(group, [_row(row, layout, width) for row in group.rows]) for group in groups]
+        if sum(1 + sum(map(len, rows)) for _, rows in written) <= room:
+            return [line for group, rows in written for line in _block(group, rows, layout, width)], 0
     body: list[_Styled] = []
     shown = 0
     for group in sorted(groups, key=lambda group: (group.worst, not any(row.kinds for row in group.rows))):
         ordered = sorted(group.rows, key=lambda row: WORST_FIRST.index(row.record.outcome))
         # one line stays for "and N more"
-        fitting = list(_fitting([_row(row, layout, width) for row in ordered], room - len(body) - 2))
+        fitting = list(_fitting((_row(row, layout, width) for row in ordered), room - len(body) - 2))
         if not fitting:
             break
         shown += len(fitting)
@@ -158,7 +159,7 @@ def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tu
     return body, sum(len(group.rows) for group in groups) - shown
 
 
-def _fitting(rows: Sequence[list[_Styled]], room: int) -> Iterator[list[_Styled]]:
+def _fitting(rows: Iterator[list[_Styled]], room: int) -> Iterator[list[_Styled]]:
     for row in rows:
         room -= len(row)
         if room < 0:

@@ -73,7 +73,7 @@ class Parquet:
 
     def records(self) -> Iterator[Record]:
         """Every Record, whole, oldest session first. Raises StoreError that names a file it cannot read."""
-        for path in sorted((self.place / "records").glob("*.parquet")):
+        for path in sorted((self.place / "records").glob("*.parquet"), key=lambda path: path.stem):
             try:
                 times = _Raw(self.place / "rounds" / path.name, "started_ns", "seconds")
                 samples = _Raw(self.place / "samples" / path.name, "at_ns", "value")

@@ -25,19 +25,16 @@ MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagrap
 @variant(requires=("torch", "transformers"))
 def compiled(model: Model, option: str | None = None) -> Model:
     """The model with its step compiled at the first call. Raises UnknownName for a mode torch does not have."""
-    from ..models.text import TextModel
-    from ..models.torch_decoder import TorchDecoder
-
     mode = option or "default"
     if mode not in MODES:
         raise UnknownName("mode", mode, MODES, where="variant 'compiled'")
-    if not isinstance(model, TextModel):
+    if not hasattr(model, "compile_step"):
         raise UsageError(f"variant 'compiled' does not know how to run the task {model.facts.task}")
     with warnings.catch_warnings():
         # Inductor scripts a module of torch's own while it is imported, which torch deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         import torch._inductor.compile_fx  # noqa: F401
-    model.decoder = TorchDecoder(model.module, mode)
+    model.compile_step(mode)
     compilations = Compilations()
     model.closers.append(compilations.close)
     model.proofs.append(lambda: _prove(model, mode, compilations))
@@ -77,10 +74,15 @@ class Compilations:
         return _counted()[1] - self._before[1]
 
     def _start(self, what: Any) -> None:
+        self._quiet = warnings.catch_warnings()
+        self._quiet.__enter__()
+        # Said by Inductor about the few float32 products of a bfloat16 model, as if the user had chosen them.
+        warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
         self._started = perf_counter()
 
     def _end(self, what: Any) -> None:
         self.seconds += perf_counter() - self._started
+        self._quiet.__exit__(None, None, None)
         if what.callback_trigger.name == "CUDAGRAPH_RECORDING":
             self.recordings += 1
         else:
@@ -91,8 +93,9 @@ class Compilations:
         import torch
         from torch._dynamo.callback import callback_handler
 
-        callback_handler.remove_start_callback(self._start)
-        callback_handler.remove_end_callback(self._end)
+        if self._start in callback_handler.start_callbacks:  # a reset of Dynamo forgets them
+            callback_handler.remove_start_callback(self._start)
+            callback_handler.remove_end_callback(self._end)
         self._settings.__exit__(None, None, None)
         torch._dynamo.reset()
 

@@ -1,7 +1,7 @@
 """onnx: ONNX Runtime on the device's own provider, with the KV cache kept there; exported once and cached by content.
 
-    export.py    module → model.onnx with its cache as inputs and outputs
-    decoder.py   a session → greedy tokens
+export.py    module → model.onnx with its cache as inputs and outputs
+decoder.py   a session → greedy tokens
 """
 
 from __future__ import annotations
@@ -20,25 +20,29 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 @variant(requires=("torch", "transformers", "onnx", "onnxruntime", "onnxscript"))
 def onnx(model: Model, option: str | None = None) -> Model:
     """The model as ONNX. Raises Unavailable without the device's provider, Fallback when another one ran."""
-    from ...models.text import TextModel
     from .decoder import OnnxDecoder
 
     if option:
         raise UsageError(f"variant 'onnx:{option}': onnx has no options; its provider follows --device")
-    if not isinstance(model, TextModel):
+    if model.facts.task != "text-generation":
         raise UsageError(f"variant 'onnx' does not know how to run the task {model.facts.task}")
-    if model.decoder_chosen:
-        raise UsageError("variant 'onnx' after 'compiled': torch.compile does not run in ONNX Runtime; keep one of them")
+    text: Any = model  # that task's verbs; variants know no family by its class
+    if text.decoder_chosen:
+        raise UsageError(
+            "variant 'onnx' after 'compiled': torch.compile does not run in ONNX Runtime; keep one of them"
+        )
     provider = _provider(model)
     if model.device.kind == "cuda" and not model.loaded and "dtype" not in model.load_options:
         # ONNX Runtime's CUDA kernels know float16 throughout and bfloat16 only here and there.
         model.load_with(dtype="float16")
     path = _exported(model)
     session = open_session(path, provider, model.device.index or 0)
-    decoder = OnnxDecoder.of(session, model.module, "cuda" if model.device.kind == "cuda" else "cpu", model.device.index or 0)
+    decoder = OnnxDecoder.of(
+        session, model.module, "cuda" if model.device.kind == "cuda" else "cpu", model.device.index or 0
+    )
     # The facts are the module's; its weights would only take memory that the session's need.
     model.hand_over("ONNX Runtime")
-    model.decoder = decoder
+    text.decoder = decoder
     model.closers.append(decoder.close)
     model.note(ran_on=check_assignment(session, provider))
     return model
@@ -97,7 +101,9 @@ def open_session(path: Path, provider: str, index: int) -> Any:
 
 
 #: Operators that hold nearly all of a language model's work; shapes and indices may stay on the host.
-HEAVY = frozenset({"MatMul", "Gemm", "FusedMatMul", "Attention", "MultiHeadAttention", "GroupQueryAttention", "Softmax"})
+HEAVY = frozenset(
+    {"MatMul", "Gemm", "FusedMatMul", "Attention", "MultiHeadAttention", "GroupQueryAttention", "Softmax"}
+)
 
 
 def check_assignment(session: Any, provider: str) -> str:
@@ -108,7 +114,9 @@ def check_assignment(session: Any, provider: str) -> str:
     if not hasattr(session, "get_provider_graph_assignment_info"):  # before 1.24
         return f"{version}; nodes not recorded by this version"
     nodes = [
-        (part.ep_name, node.op_type) for part in session.get_provider_graph_assignment_info() for node in part.get_nodes()
+        (part.ep_name, node.op_type)
+        for part in session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
     ]
     strayed = sorted({f"{kind} on {name}" for name, kind in nodes if name != provider and kind in HEAVY})
     if strayed:

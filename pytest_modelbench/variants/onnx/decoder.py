@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import Any
 
-from ...generation import Clock
-from ...models.decoding import Decoded, Limits, Prompts, trimmed, until_ended
+from ...generation import Clock, Decoded, Limits, Prompts, trimmed, until_ended
 from .export import cache_shape, names
 
 

@@ -93,12 +93,14 @@ def _step(module: Any) -> Any:
     import torch
     from transformers import DynamicCache
 
-    class Step(torch.nn.Module):
+    class Step(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
         def __init__(self) -> None:
             super().__init__()
             self.module = module
 
-        def forward(self, input_ids: Any, attention_mask: Any, position_ids: Any, past: list[Any]) -> tuple[Any, list[Any]]:
+        def forward(
+            self, input_ids: Any, attention_mask: Any, position_ids: Any, past: list[Any]
+        ) -> tuple[Any, list[Any]]:
             cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
             output = self.module(
                 input_ids=input_ids,

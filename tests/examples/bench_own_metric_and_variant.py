@@ -1,0 +1,28 @@
+"""A metric and a variant of one's own, declared in the file that uses them."""
+
+from difflib import SequenceMatcher
+
+import pytest
+
+from pytest_modelbench import metric, variant
+
+
+@metric("ratio", "higher")
+def likeness(predictions, references):
+    """How much of two texts is the same, in order (difflib's ratio)."""
+    return [SequenceMatcher(None, said, right).ratio() for said, right in zip(predictions, references, strict=True)]
+
+
+@variant(requires=("torch",))
+def bfloat16(model):
+    """Weights of 16 bits."""
+    model.load_with(dtype="bfloat16")
+    return model
+
+
+@pytest.mark.models("random:llama-tiny")
+@pytest.mark.variants("eager", "bfloat16")
+def bench_generate(model, measure):
+    run = measure(model.generate, ["a b c"], max_new_tokens=8)
+    run.count(tokens=run.output.new_tokens)
+    run.score("likeness", run.output.texts, ["a b c d e f g h"])

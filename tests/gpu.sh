@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Everything that needs a CUDA device, in one run: the gpu-marked tests, then the Llama benches on it.
+# Usage: PYTHON=python3 bash tests/gpu.sh [folder for what is written]
+set -uo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+out=${1:-reports}
+export PYTHONPATH=.${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+# In a bare checkout the package has no entry point: load the plugin by name.
+plugin=()
+"$python" -c 'import importlib.metadata as m; m.version("pytest-modelbench")' 2>/dev/null || plugin=(-p pytest_modelbench.plugin)
+
+status=0
+echo "== tests marked gpu"
+"$python" -m pytest "${plugin[@]}" tests -m gpu -q -p no:cacheprovider || status=1
+echo "== benches on cuda"
+"$python" -m pytest "${plugin[@]}" benches/ -k "llama or rms_norm" --device cuda \
+    --bench-store "parquet:$out/data" --bench-report "html:$out/cuda.html" || status=1
+exit $status

@@ -1,0 +1,182 @@
+"""The table at the end of a session."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from records import FULL, ended, timed
+
+from pytest_modelbench.quantity import cells
+from pytest_modelbench.record import Caveat, Record
+from pytest_modelbench.reports.terminal import lines
+
+LLAMA = "benches/bench_llama.py::bench_generate"
+
+
+def table(records, width=120, **options):
+    return lines(records, **{"width": width, "seconds": 108.0} | options)
+
+
+def three() -> list[Record]:
+    """A group of variants with everything a row can show."""
+    made = []
+    for variant, factor in (("eager", 1.0), ("onnx", 0.5), ("compiled", 1.25)):
+        rounds = tuple(seconds * factor for seconds in FULL.timing.rounds_seconds)
+        timing = replace(FULL.timing, rounds_seconds=rounds)
+        made.append(replace(FULL, axes={"variant": variant, "device": "cpu"}, timing=timing, caveats=()))
+    return made
+
+
+def test_variants_stand_side_by_side_the_fastest_first():
+    rows = table(three())
+    assert rows[0] == "modelbench  3 benches, cpu (8 cores), 3f9c1de with changes, torch 2.13.0"
+    assert [row.split()[0] for row in rows[3:6]] == ["onnx", "eager", "compiled"]
+    assert re.match(r"  onnx +100 ms +45.0 % +2.00x faster +60.0 +50.0 ms +1.00 GiB +0.750$", rows[3])
+    assert "reference" in rows[4]
+    assert "1.25x slower" in rows[5]
+    assert rows[1].split() == ["median", "spread", "against", "eager", "tokens/s", "ttft", "peak"]
+    assert rows[2].startswith("generate")
+    assert rows[2].endswith("contains")
+    assert rows[-1] == "3 passed in 1 min 48 s. Nothing to compare with."
+
+
+def test_digits_stand_under_each_other():
+    rows = [row for row in table(three()) if " ms " in row]
+    assert len({row.index(" ms") for row in rows}) == 1
+    assert len({len(row) for row in rows}) == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "gone"),
+    [(100, []), (76, ["peak"]), (70, ["peak", "ttft"]), (60, ["peak", "ttft", "tokens/s"]),
+     (48, ["peak", "ttft", "tokens/s", "spread"])],
+)  # fmt: skip
+def test_columns_leave_in_the_stated_order(width, gone):
+    head = table(three(), width=width)[1]
+    assert [name for name in ("peak", "ttft", "tokens/s", "spread", "against", "median") if name not in head] == gone
+
+
+@pytest.mark.parametrize("width", [48, 60, 80, 120, 200])
+def test_no_row_is_wider_than_the_terminal(width):
+    strange = [
+        *three(),
+        ended("failed", "a very long reason " * 30, bench=LLAMA, variant="x" * 80, device="cpu"),
+        timed("tests/test_y.py::test_" + "東京" * 60, 0.2),
+        replace(
+            timed("b.py::bench_z", variant="a"), caveats=(Caveat("recompiled", "1 of 5 rounds"), Caveat("unstable"))
+        ),
+    ]
+    for row in table(strange, width=width)[:-3]:
+        assert cells(row) <= width, row
+
+
+def test_what_did_not_pass_says_why():
+    rows = table(
+        [
+            *three(),
+            ended("invalid", "asked for CUDA, CPUExecutionProvider ran", bench=LLAMA, variant="cuda", device="cpu"),
+            ended("oom", "11.2 GiB asked", bench=LLAMA, variant="nf4", device="cpu"),
+            ended("skipped", "pip install 'x'", bench=LLAMA, variant="kernelized", device="cpu"),
+            ended("error", "FileNotFoundError: a.gguf", bench=LLAMA, variant="gguf", device="cpu"),
+            ended("failed", "assert 0.3 > 0.75", bench=LLAMA, variant="int8", device="cpu"),
+        ]
+    )
+    text = "\n".join(rows)
+    for name, outcome, reason in (
+        ("cuda", "invalid", "asked for CUDA, CPUExecutionProvider ran"),
+        ("nf4", "oom", "11.2 GiB asked"),
+        ("kernelized", "skipped", "pip install 'x'"),
+        ("gguf", "error", "FileNotFoundError: a.gguf"),
+        ("int8", "failed", "assert 0.3 > 0.75"),
+    ):
+        assert re.search(rf"^  {name} +{outcome} +{re.escape(reason)}$", text, re.MULTILINE), name
+    assert rows[-1].startswith("3 passed, 1 failed, 1 skipped, 1 oom, 1 error, 1 invalid in ")
+
+
+def test_a_group_without_its_reference_says_so():
+    rows = table([timed(variant="onnx"), timed(variant="compiled")])
+    assert any("no ratio: eager did not run" in row for row in rows)
+    assert "against" not in rows[1]
+    rows = table([timed(variant="onnx"), ended("failed", "boom", variant="eager")])
+    assert any("no ratio: eager was not measured (failed)" in row for row in rows)
+
+
+def test_caveats_are_named_in_their_row():
+    caveat = Caveat("recompiled", "1 of 80 rounds")
+    assert table([replace(timed(variant="compiled"), caveats=(caveat,))])[3].endswith("  recompiled (1 of 80 rounds)")
+    narrow = table([replace(timed(variant="compiled"), caveats=(caveat,))], width=56)
+    assert any("!recompiled" in row for row in narrow)
+
+
+def test_simulated_records_say_so():
+    rows = table([replace(timed(variant="eager"), simulated=True)])
+    assert "SIMULATED" in rows[0]
+    assert rows[3].endswith("simulated")
+
+
+def test_colour_repeats_words():
+    colored = table([*three(), ended("failed", "boom", bench=LLAMA, variant="int8", device="cpu")], color=True)
+    bare = [re.sub(r"\x1b\[[0-9;]*m", "", row) for row in colored]
+    assert bare == table([*three(), ended("failed", "boom", bench=LLAMA, variant="int8", device="cpu")], color=False)
+    assert any("\x1b[1;38;5;208mfailed\x1b[0m" in row for row in colored)
+
+
+def test_plain_streams_get_ascii():
+    records = [timed("b.py::bench_grün\u202e", 4.2e-6)]
+    assert all(row.isascii() for row in table(records, utf8=False))
+    assert any("4.20 us" in row for row in table(records, utf8=False))
+    assert any("4.20 µs" in row and "\\u202e" in row for row in table(records, utf8=True))
+
+
+def test_names_cannot_move_the_cursor():
+    rows = table([timed("b.py::bench_\x1b[2J"), ended("failed", "line\nline \x1b[1A", bench="b.py::bench_c")])
+    assert not any("\x1b" in row or "\n" in row for row in rows)
+
+
+def test_at_most_forty_lines_the_worst_first():
+    many = [timed(n=str(i)) for i in range(10_000)]
+    bad = [ended("failed", f"reason {i}", bench="b.py::bench_bad", n=str(i)) for i in range(3)]
+    rows = table([*many, *bad], report_places=[Path("reports/modelbench.html")])
+    assert len(rows) <= 40
+    text = "\n".join(rows)
+    assert all(f"reason {i}" in text for i in range(3))
+    assert text.index("reason 0") < text.index(" ms")
+    shown = sum(1 for row in rows if re.match("  n=", row))
+    assert f"  and {10_003 - shown:,} more benches; all rows: -v" in rows
+
+
+def test_many_groups_also_fit():
+    rows = table([timed(f"f{i}.py::bench_{i}", variant=v) for i in range(100) for v in ("eager", "onnx")])
+    assert len(rows) <= 40
+    assert sum("reference" in row for row in rows) > 5
+
+
+def test_verbose_shows_all():
+    rows = table([timed(n=str(i)) for i in range(100)], verbose=True)
+    assert sum(1 for row in rows if row.startswith("  n=")) == 100
+
+
+def test_nothing_ran_is_said():
+    assert table([], seconds=0.2)[0] == "modelbench  0 benches: nothing was measured"
+
+
+def test_what_ran_untimed_is_not_a_number():
+    rows = table([replace(ended("passed"), axes={"variant": "eager"})])
+    assert any(re.match(r"  eager +passed +not timed$", row) for row in rows)
+
+
+def test_the_same_function_in_two_files_is_told_apart():
+    text = "\n".join(table([timed("a.py::bench_x", variant="eager"), timed("b.py::bench_x", variant="eager")]))
+    assert "a.py::x" in text
+    assert "b.py::x" in text
+
+
+def test_benches_of_one_row_share_their_file():
+    rows = table([timed(f"tests/test_a.py::test_{name}") for name in "abc"])
+    assert rows[2] == "tests/test_a.py"
+    assert [row.split()[0] for row in rows[3:6]] == ["test_a", "test_b", "test_c"]
+
+
+def test_places_are_said():
+    assert "reports/modelbench.html" in table(three(), report_places=[Path("reports/modelbench.html")])[-1]

@@ -1,0 +1,46 @@
+"""Quantiles, spread and the times of tokens."""
+
+import math
+
+import pytest
+
+from pytest_modelbench.stats import precision_ratio, quantile, spread_ratio, standard_error, tpot
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 101])
+@pytest.mark.parametrize("q", [0.0, 0.05, 0.5, 0.95, 0.99, 1.0])
+def test_quantile_is_numpys(n, q):
+    numpy = pytest.importorskip("numpy")
+    values = [math.sin(i * 7.3) for i in range(n)]
+    assert quantile(values, q) == pytest.approx(float(numpy.quantile(values, q)))
+
+
+def test_quantile_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        quantile([], 0.5)
+
+
+def test_spread_is_half_the_range_over_the_median():
+    values = [float(i) for i in range(101)]
+    assert spread_ratio(values) == pytest.approx((95 - 5) / 2 / 50)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [0.0, 0.0]])
+def test_no_spread_without_two_values_or_a_median(values):
+    assert spread_ratio(values) is None
+
+
+def test_standard_error_has_n_minus_one():
+    assert standard_error([1.0, 2.0, 3.0]) == pytest.approx(1 / math.sqrt(3))
+    assert standard_error([1.0]) is None
+
+
+def test_tpot_leaves_the_first_token_out():
+    assert tpot(1.0, 3.0, 5) == 0.5
+    assert tpot(1.0, 1.0, 1) is None
+
+
+def test_precision_is_unknown_under_ten_rounds_and_perfect_where_all_are_equal():
+    assert precision_ratio([1.0] * 9) == math.inf
+    assert precision_ratio([1.0] * 40) == 0.0
+    assert precision_ratio([1.0 + 0.01 * (i % 10) for i in range(400)]) < 0.01
