@@ -24,7 +24,7 @@ def bench_first_token(model, dataset, measure):
     run.count(tokens=len(run.output))
 
 
-@pytest.mark.models("random:llama-1.2b?dtype=bfloat16")
+@pytest.mark.models("random:llama-1.2b")
 @pytest.mark.variants("eager", "compiled")
 @pytest.mark.devices("cuda")
 @pytest.mark.datasets("synthetic:prompts?tokens=128&n=8")

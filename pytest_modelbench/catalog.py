@@ -48,6 +48,10 @@ class Catalog:
         """Every name of a kind, built-in and declared."""
         return {*BUILT_IN[kind], *(name for declared_kind, name in self._declared if declared_kind == kind)}
 
+    def declared(self, kind: Kind) -> tuple[Declared, ...]:
+        """What users declared of a kind, in the order it was found."""
+        return tuple(thing for (declared_kind, _), thing in self._declared.items() if declared_kind == kind)
+
     def check(self, kind: Kind, name: str, where: str = "") -> None:
         """Raise UnknownName, with the near one, unless something is called so. Loads nothing."""
         if name not in self.names(kind):

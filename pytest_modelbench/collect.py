@@ -164,7 +164,7 @@ def _ids(axis: str, values: Sequence[Wanted]) -> list[str]:
 
 def short_name(axis: str, text: str) -> str:
     """How a value is called in ids and on the command line."""
-    return source.parse(text).short if axis in ("model", "dataset") else text
+    return source.short(text) if axis in ("model", "dataset") else text
 
 
 def _narrowed(axis: str, usual: tuple[Wanted, ...], is_declared: bool, asked: tuple[str, ...]) -> tuple[Wanted, ...]:

@@ -45,9 +45,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def ignored_folder(folder: Path) -> None:
-    """Make `folder`, and let git ignore what is written in it."""
+def ignored_folder(folder: Path, but: tuple[str, ...] = ()) -> None:
+    """Make `folder`, and let git ignore what is written in it, except what `but` names."""
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / ".gitignore"
     if not mark.exists():
-        mark.write_text("*\n", encoding="utf-8")
+        kept = "".join(f"!/{name}\n" + (f"!/{name}**\n" if name.endswith("/") else "") for name in but)
+        mark.write_text("*\n" + kept, encoding="utf-8")

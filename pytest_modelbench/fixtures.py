@@ -46,6 +46,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
 
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
     with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
+        session.environment(leased)  # temperature and clocks as they are before the first bench
         yield leased
 
 

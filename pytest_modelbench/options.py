@@ -63,6 +63,7 @@ def read_settings(config: pytest.Config) -> Settings:
     usual_report = () if "html" in kinds else (("html", str(reports / "modelbench.html")),)
     return Settings(
         root=_repository(config.rootpath) or config.rootpath,
+        reports_folder=reports,
         stores=_places(option.bench_store, "--bench-store") or (("parquet", str(reports / "data")),),
         reports=(*_places(option.bench_report, "--bench-report"), *usual_report),
         asked={axis: _names(getattr(option, f"bench_{axis}"), axis) for axis in AXES},

@@ -46,7 +46,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     run = measure.run if measure else None
     outcome, reason = _outcome(call, report)
     timing = _timing(item, run)
-    device = item.funcargs.get("device")
+    device: Any = item.funcargs.get("device")
     notes = tuple(watch.problems) if watch else ()
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)

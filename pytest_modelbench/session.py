@@ -14,6 +14,7 @@ import pytest
 
 from .catalog import Catalog
 from .errors import StoreError
+from .files import ignored_folder
 from .record import Record
 from .settings import Settings
 
@@ -43,7 +44,6 @@ class Session:
     started: float = field(default_factory=monotonic)
     _journal: Journal | None = None
     _samplings: dict[str, Sampling] = field(default_factory=dict)
-    _environments: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def check_names(self) -> None:
         """Raise UnknownName for a store or report that nothing declares, before anything runs."""
@@ -58,10 +58,10 @@ class Session:
 
         if device.name not in self._samplings:
             self.close()
-            self._samplings[device.name] = Sampling(device)
+            self._samplings[device.name] = Sampling(device, declared=self.catalog.declared("sampler"))
         return self._samplings[device.name]
 
-    def environment(self, device: Device) -> dict[str, Any]:
+    def environment(self, device: Device | None) -> dict[str, Any]:
         """Commit, hardware, versions and threads, as they are with the libraries loaded by now."""
         from .environment import environment
 
@@ -122,8 +122,6 @@ class Session:
     def finish(self) -> None:
         """Write the stores and the reports; the journal goes when every store has its Records."""
         self.close()
-        if not self.records:
-            return
         stored = True
         try:
             self._append(self.records)
@@ -132,8 +130,10 @@ class Session:
             self.problems.append(f"{error}; Records are kept in {self.journals}, and stored at the next start")
         if self._journal is not None:
             self._journal.close(keep=not stored)
-        for kind, place in self.settings.reports:
+        for kind, place in self.settings.reports if self.records else ():
             try:
+                if Path(place).parent == self.settings.reports_folder:
+                    ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
                 self.written.append(self.catalog.find("report", kind)(self.records, Path(place)))
             except (StoreError, OSError) as error:
                 self.problems.append(f"report {kind}:{place} could not be written: {error}; the Records are stored")
@@ -146,14 +146,23 @@ class Session:
 
             seconds = monotonic() - self.started
             lines = table(
-                self.records, width=width, verbose=verbose, color=color, utf8=_utf8(), report_places=self.written,
+                self.records,
+                width=width,
+                verbose=verbose,
+                color=color,
+                utf8=_utf8(),
+                report_places=[_from_here(path) for path in self.written],
                 seconds=seconds,
-            )  # fmt: skip
+            )
         return [*lines, *self.notes, *(f"modelbench: {problem}" for problem in self.problems)]
 
     def _append(self, records: list[Record]) -> None:
-        for kind, place in self.settings.stores:
+        for kind, place in self.settings.stores if records else ():
             self.catalog.find("store", kind)(Path(place)).append(records)
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _utf8() -> bool:

@@ -18,6 +18,8 @@ class Settings:
     reports: tuple[tuple[str, str], ...]
     #: What the command line asks of an axis; None leaves the marks' values.
     asked: dict[str, tuple[str, ...] | None]
+    #: Where reports are written unless a place is given.
+    reports_folder: Path = Path("reports")
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0

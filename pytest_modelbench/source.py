@@ -52,6 +52,11 @@ def complete(text: str) -> bool:
     return _kind(text) is not None
 
 
+def short(text: str) -> str:
+    """The short name of a source, or the text itself where it names none any more (a folder that is gone)."""
+    return parse(text).short if complete(text) else text
+
+
 def parse(text: str) -> Source:
     """Read a source, or raise UsageError saying which kinds there are."""
     kind = _kind(text)

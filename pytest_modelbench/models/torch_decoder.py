@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from time import perf_counter_ns
 from typing import Any
@@ -53,14 +55,15 @@ class TorchDecoder:
             compile_config=self._compile_config,
         )
         cache = self._cache(len(ids), ids.shape[1] + limits.max_new_tokens)
-        timer = StepTimer(self.module.device)
-        output = self.module.generate(
-            ids,
-            attention_mask=mask,
-            generation_config=config,
-            past_key_values=cache,
-            logits_processor=LogitsProcessorList([timer]),
-        )
+        with self._compiler_unheard():
+            timer = StepTimer(self.module.device)
+            output = self.module.generate(
+                ids,
+                attention_mask=mask,
+                generation_config=config,
+                past_key_values=cache,
+                logits_processor=LogitsProcessorList([timer]),
+            )
         rows = tuple(trimmed(row, limits.end) for row in output[:, ids.shape[1] :].tolist())
         return Decoded(rows, lambda: timer.clock(max(map(len, rows))))
 
@@ -76,7 +79,8 @@ class TorchDecoder:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         step, ending = self.module, sorted(limits.end)
         for made in range(limits.max_new_tokens):
-            with torch.no_grad():  # as generate does; inference_mode would make the compiler start over
+            # no_grad as generate does: inference_mode would make the compiler start over.
+            with self._compiler_unheard(), torch.no_grad():
                 # The very arguments that generate gives, so that both run one compiled graph.
                 inputs = self.module.prepare_inputs_for_generation(
                     ids,
@@ -110,6 +114,16 @@ class TorchDecoder:
     def _compiled_step(self) -> Any:
         """One token's forward: compiled, and the very same that `generate` compiles, or the module itself."""
         return self.module if self.compile_mode is None else self.module.get_compiled_call(self._compile_config)
+
+    @contextmanager
+    def _compiler_unheard(self) -> Iterator[None]:
+        """Without the warnings of torch's compiler about its own deprecated parts and empty CUDA graphs."""
+        if self.compile_mode is None:
+            yield
+            return
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"torch\.")
+            yield
 
     def _cache(self, sequences: int, length: int) -> Any:
         """An empty cache with room for `length` tokens a sequence.

@@ -74,15 +74,10 @@ class Compilations:
         return _counted()[1] - self._before[1]
 
     def _start(self, what: Any) -> None:
-        self._quiet = warnings.catch_warnings()
-        self._quiet.__enter__()
-        # Said by Inductor about the few float32 products of a bfloat16 model, as if the user had chosen them.
-        warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
         self._started = perf_counter()
 
     def _end(self, what: Any) -> None:
         self.seconds += perf_counter() - self._started
-        self._quiet.__exit__(None, None, None)
         if what.callback_trigger.name == "CUDAGRAPH_RECORDING":
             self.recordings += 1
         else:

@@ -20,7 +20,8 @@ SUITE = """
 
 def test_its_rounds_are_kept(pytester):
     pytester.makepyfile(test_suite=SUITE)
-    pytester.runpytest("--benchmark-max-time", "0.01", "--benchmark-min-rounds", "5").assert_outcomes(passed=4)
+    result = pytester.runpytest("--benchmark-max-time", "0.01", "--benchmark-min-rounds", "5", "-W", "ignore")
+    result.assert_outcomes(passed=4)
     by_name = {row["bench"].partition("::")[2]: row for row in rows(pytester)}
     assert set(by_name) == {"test_sum", "test_pedantic", "test_unused"}
     assert by_name["test_pedantic"]["rounds"] == 7

@@ -27,9 +27,9 @@ print("free", flush=True)
 def held_elsewhere(folder, device="cpu"):
     """A second process that holds a device until its stdin ends."""
     code = f"import sys; sys.argv_device, sys.argv_folder = {device!r}, {str(folder)!r}\n{HOLD}"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}  # it is no worker
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], env=own, **pipes) as process:
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()

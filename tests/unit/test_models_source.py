@@ -187,6 +187,7 @@ def test_the_hub_answers_from_its_cache(monkeypatch, tmp_path, saved):
 
 
 def test_a_gguf_that_is_none(tmp_path, monkeypatch):
+    pytest.importorskip("gguf")
     monkeypatch.setenv("PYTEST_MODELBENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "model.gguf").write_bytes(b"GGUF but not really")
     with pytest.raises(UsageError, match="as GGUF"):
