@@ -19,11 +19,13 @@ _PUBLIC = {
     "Caveat": "record",
     "ModelFacts": "record",
     "DatasetFacts": "record",
+    "Dataset": "datasets",
     "Run": "measure",
     "ModelbenchError": "errors",
 }
 
 if TYPE_CHECKING:
+    from .datasets import Dataset
     from .declare import metric, report, sampler, store, variant
     from .errors import ModelbenchError
     from .measure import Run
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Caveat",
+    "Dataset",
     "DatasetFacts",
     "ModelFacts",
     "ModelbenchError",

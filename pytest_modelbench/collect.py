@@ -14,6 +14,7 @@ import pytest
 
 from . import source
 from .catalog import Catalog
+from .datasets import check as check_dataset
 from .device import parse as parse_device
 from .errors import ModelbenchError, UsageError
 from .session import SESSION
@@ -149,7 +150,9 @@ def _set_axis(
     for value in values:
         if axis == "device":
             parse_device(value.text)
-        elif axis in ("model", "dataset"):
+        elif axis == "dataset":
+            check_dataset(source.parse(value.text))
+        elif axis == "model":
             source.parse(value.text)
     shown = len(usual) > 1 or values != usual
     ids: list[Any] = _ids(axis, values) if shown else [pytest.HIDDEN_PARAM]
@@ -243,7 +246,8 @@ def _is_idle_simulation(item: pytest.Item, settings: Settings, arguments: Sequen
     if settings.mock or item.get_closest_marker("simulated") is None:
         return False
     by_path = any(Path(argument.partition("::")[0]).name == item.path.name for argument in arguments)
-    by_word = any(word in item.nodeid for word in re.findall(r"\w+", keyword) if word not in ("and", "or", "not"))
+    words = set(re.findall(r"\w+", keyword)) - {"and", "or", "not"}
+    by_word = any(word in item.nodeid for word in words if word not in PREFIX)  # "bench" names them all
     return not (by_path or by_word)
 
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+# Loaded with the plugin by every pytest run: what a fixture needs it imports when it is used.
 from .errors import ModelbenchError, Unavailable
-from .measure import Measure
-from .record import Memory, Series
 from .session import SESSION
-from .source import parse as parse_source
-from .variants import Variant
-from .variants import parse as parse_variant
 
 if TYPE_CHECKING:
     from .datasets import Dataset
     from .device import Device
+    from .measure import Measure
     from .model import Model
+    from .record import Memory, Series
     from .session import Session
+    from .variants import Variant
 
 
 @contextmanager
@@ -56,8 +54,10 @@ def variant(request: pytest.FixtureRequest) -> Variant:
 
     Declared by @pytest.mark.variants, chosen by --variant; `eager` otherwise.
     """
+    from .variants import parse
+
     with spoken():
-        return parse_variant(str(getattr(request, "param", "eager")), request.config.stash[SESSION].catalog)
+        return parse(str(getattr(request, "param", "eager")), request.config.stash[SESSION].catalog)
 
 
 @pytest.fixture(scope="session")
@@ -68,12 +68,13 @@ def model(request: pytest.FixtureRequest, device: Device, variant: Variant) -> I
     `random:architecture`. It has the verbs of its task (`generate`, `stream`) and `.facts`.
     """
     from .models import open_model
+    from .source import parse
 
     session = request.config.stash[SESSION]
     with spoken():
         text = str(request.param)
         session.progress(f"loading {text} ({variant})", "", None)
-        opened = open_model(parse_source(text), device, session.settings)
+        opened = open_model(parse(text), device, session.settings)
         try:
             opened = variant.apply(opened)
             opened.prepare()
@@ -94,20 +95,20 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
     a csv, json, jsonl or parquet file, `synthetic:prompts?tokens=128`.
     """
     from .datasets import open_dataset
+    from .source import parse
 
     with spoken():
-        return open_dataset(parse_source(str(request.param)), **dict(request.param.options))
+        return open_dataset(parse(str(request.param)), **dict(request.param.options))
 
 
-@dataclass
 class Watch:
     """What is read beside the clock while rounds run: samples and memory peaks."""
 
-    session: Session
-    device: Device
-    memory: Memory = field(default_factory=Memory)
-    samples: tuple[Series, ...] = ()
-    problems: tuple[str, ...] = ()
+    def __init__(self, session: Session, device: Device) -> None:
+        self.session, self.device = session, device
+        self.memory: Memory | None = None
+        self.samples: tuple[Series, ...] = ()
+        self.problems: tuple[str, ...] = ()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -124,8 +125,8 @@ class Watch:
             self.memory = peaks.read()
 
 
-MEASURE = pytest.StashKey[Measure]()
-WATCH = pytest.StashKey[Watch]()
+MEASURE = pytest.StashKey["Measure"]()
+WATCH = pytest.StashKey["Watch"]()
 
 
 @pytest.fixture
@@ -134,6 +135,8 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
 
     Each hands back a Run: `.output`, `.seconds`, `.count(tokens=64)`, `.score("contains", outputs, references)`.
     """
+    from .measure import Measure
+
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
     watch = Watch(session, device)

@@ -7,6 +7,7 @@ on what was read. So variants compose with `+` from left to right, and a contrad
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -80,6 +81,7 @@ class Model:
     def hand_over(self, runtime: str) -> None:
         """Let go of the loaded thing, because `runtime` now holds its own copy of the weights; the facts stay."""
         self._module, self._handed_to = None, runtime
+        gc.collect()  # now: rounds run with collections frozen, which would keep weights held by a cycle
 
     def load_with(self, **options: Any) -> None:
         """Ask for weights to be read in a certain way. Raises UsageError when they already are, or on a clash."""

@@ -22,7 +22,7 @@ def progress_of(config: pytest.Config, benches: list[str]) -> Progress:
     """The progress of a session: on its terminal, with what its cache knows of earlier ones."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     capture = config.pluginmanager.getplugin("capturemanager")
-    cache = config.cache
+    cache = getattr(config, "cache", None)  # none under -p no:cacheprovider
     past = cache.get(_PAST_SECONDS, {}) if cache else {}
     return Progress(
         writer=config.get_terminal_writer() if reporter else None,

@@ -61,7 +61,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         tokens=run.tokens if run and outcome != "invalid" else None,
         counts=dict(run.counts) if run else {},
         scores=dict(run.scores) if run else {},
-        memory=watch.memory if watch else Memory(),
+        memory=(watch and watch.memory) or Memory(),
         samples=watch.samples if watch else (),
         caveats=tuple(run.caveats) if run else (),
         notes=notes,

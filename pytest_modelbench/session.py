@@ -15,12 +15,12 @@ import pytest
 from .catalog import Catalog
 from .errors import StoreError
 from .files import ignored_folder
-from .record import Record
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .device import Device
     from .journal import Journal
+    from .record import Record
     from .samplers import Sampling
 
 SESSION = pytest.StashKey["Session"]()

@@ -112,6 +112,11 @@ def open_dataset(
     return Dataset(kept["inputs"], kept.get("references"), facts)
 
 
+def check(source: Source) -> None:
+    """Raise UnknownName or UsageError for a source that no dataset comes from; nothing is read."""
+    _reader(source)
+
+
 def _reader(source: Source) -> tuple[Callable[[Source], Table], tuple[str, ...]]:
     """What reads a source, and the options that it takes beside ours."""
     if source.kind == "local":

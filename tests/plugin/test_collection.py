@@ -169,6 +169,7 @@ def test_each_combination_of_model_and_variant_is_one_group(pytester):
         (["-k", "mock"], True),
         (["-k", "not mock"], False),
         (["-k", "other"], False),
+        (["-k", "bench"], False),
     ],
 )
 def test_simulated_benches_run_only_when_asked_for(pytester, arguments, runs):
@@ -185,6 +186,10 @@ def test_simulated_benches_run_only_when_asked_for(pytester, arguments, runs):
 
 
 BAD_MARKS = {
+    "unknown dataset 'package:countryinfo#capital'; did you mean 'package:countryinfo#capitals'?*": (
+        '@pytest.mark.datasets("package:countryinfo#capital")',
+        "dataset, measure",
+    ),
     "unknown variant 'compild' in bench_a in bench_a.py; did you mean 'compiled'? (known: compiled, eager, onnx)": (
         '@pytest.mark.models("package:a")\n@pytest.mark.variants("compild")',
         "model, measure",

@@ -114,6 +114,14 @@ def test_the_module_is_gone_and_says_so(model):
         _ = model.module
 
 
+def test_the_modules_weights_do_not_stay_beside_the_sessions():
+    model = opened()
+    module = weakref.ref(model.module)
+    onnx(model)
+    assert module() is None
+    model.close()
+
+
 def test_options_are_refused():
     with pytest.raises(UsageError, match="has no options"):
         onnx(opened(), "fast")
