@@ -70,6 +70,27 @@ class Device:
         else:
             torch.accelerator.synchronize(self.index)
 
+    def mark(self) -> Any:
+        """A moment in the device's own queue, to be read with `between_seconds` after a synchronise; None on the CPU.
+
+        Recorded on the current stream, so work on another stream is seen only where that one waits for it.
+        """
+        if self.kind == "cpu":
+            return None
+        import torch
+
+        module = getattr(torch, self.kind)
+        if not hasattr(module, "Event"):
+            return None
+        event = module.Event(enable_timing=True)
+        event.record()
+        return event
+
+    @staticmethod
+    def between_seconds(before: Any, after: Any) -> float | None:
+        """Seconds from one mark to a later one by the device's clock; None where it has no marks."""
+        return before.elapsed_time(after) * 1e-3 if before is not None else None
+
     def empty_cache(self) -> None:
         """Give the memory that torch's allocator keeps for later back to the device."""
         if self.kind == "cpu":

@@ -143,7 +143,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
-        synchronise=device.synchronise,
+        device=device,
         watching=watch.watching,
         progress=lambda phase, share: session.progress(item.name, phase, share),
         prove=_proof(request),

@@ -20,6 +20,7 @@ from .stats import median, precision_ratio, quantile, standard_error
 
 if TYPE_CHECKING:
     from .declare import Metric
+    from .device import Device
 
 # Chosen here, because reading the clock twice costs about 0.1 us: 1 ms a round keeps that under 0.01 %.
 ROUND_SECONDS = 1e-3
@@ -111,8 +112,8 @@ class Measure:
 
     bench: str
     find_metric: Callable[[str], Metric]
-    #: Waits for the device's queue; called inside every timed round, after the last call.
-    synchronise: Callable[[], None]
+    #: Where it runs: waits for its queue inside every timed round, after the last call, and has a clock of its own.
+    device: Device
     #: Open while rounds run: samplers, memory peaks.
     watching: Callable[[], AbstractContextManager[None]]
     #: Told where the bench is: a word, and the share that is done (0 to 1) or None.
@@ -132,7 +133,7 @@ class Measure:
         run, call = self._begin(f), _bare(f, args, kwargs)
         with _steady_gc():
             self.progress("first call", None)
-            first_call_seconds, output = self._time_one(call)
+            first, output = self._round(call, 1)
             _refuse_lazy(self.bench, f, output)
             if not self.once:
                 each_seconds, warmup_calls = self._warm_up(call)
@@ -142,11 +143,11 @@ class Measure:
                 clocks: list[Clock] = []
                 with self.watching():
                     while rounds.more():
-                        started_ns, seconds, output = self._round(call, loops)
-                        rounds.add(started_ns, seconds / loops)
+                        timed, output = self._round(call, loops)
+                        rounds.add(timed)
                         if isinstance(output, Generation):
                             clocks.append(output.clock())
-                run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first_call_seconds)
+                run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first)
                 if clocks:
                     run.tokens = _token_times(clocks, output)
         run.output, run.outputs = output, [output]
@@ -166,19 +167,19 @@ class Measure:
             run.outputs = [f(thing) for thing in things]
         else:
             with _steady_gc():
-                first_call_seconds, output = self._time_one(partial(f, things[0]))
+                first, output = self._round(partial(f, things[0]), 1)
                 _refuse_lazy(self.bench, f, output)
                 for warm in (things[0], things[-1]):
-                    self._time_one(partial(f, warm))
+                    self._round(partial(f, warm), 1)
                 self.prove()
                 rounds = _Rounds(self, len(things))
                 with self.watching():
                     for at, thing in enumerate(things):
                         self.progress("items", at / len(things))
-                        started_ns, seconds, output = self._round(partial(f, thing), 1)
-                        rounds.add(started_ns, seconds)
+                        timed, output = self._round(partial(f, thing), 1)
+                        rounds.add(timed)
                         run.outputs.append(output)
-                run.timing = rounds.timing("each", 1, 3, first_call_seconds, stopped_by="items")
+                run.timing = rounds.timing("each", 1, 3, first, stopped_by="items")
         run.output = run.outputs[-1]
         self._look(run)
         return run
@@ -194,6 +195,7 @@ class Measure:
         with _steady_gc():
             self.progress("first call", None)
             first_ns, items = self._drain(call)
+            first = _span(first_ns)
             if not self.once:
                 self._drain(call)
                 self.prove()
@@ -203,8 +205,8 @@ class Measure:
                     while rounds.more():
                         times_ns, items = self._drain(call)
                         stamps.append(times_ns)
-                        rounds.add(times_ns[0], (times_ns[-1] - times_ns[0]) * 1e-9)
-                run.timing = rounds.timing("stream", 1, 2, (first_ns[-1] - first_ns[0]) * 1e-9)
+                        rounds.add(_span(times_ns))
+                run.timing = rounds.timing("stream", 1, 2, first)
                 run.tokens = _stream_times(stamps, items)
         run.output, run.outputs = items, [items]
         self._look(run)
@@ -225,22 +227,20 @@ class Measure:
         self.run = Run(self.find_metric)
         return self.run
 
-    def _time_one(self, call: Callable[[], Any]) -> tuple[float, Any]:
-        _, seconds, output = self._round(call, 1)
-        return seconds, output
-
-    def _round(self, call: Callable[[], Any], loops: int) -> tuple[int, float, Any]:
-        """One round: (start on the host's clock, seconds of all `loops` calls, the last output)."""
-        synchronise = self.synchronise
-        synchronise()
-        output = None
-        turns = repeat(None, loops)
+    def _round(self, call: Callable[[], Any], loops: int) -> tuple[_Round, Any]:
+        """One round of `loops` calls: its times, and the last output."""
+        device, output, turns = self.device, None, repeat(None, loops)
+        device.synchronise()
+        before = device.mark()
         started_ns = perf_counter_ns()
         for _ in turns:
             output = call()
-        synchronise()
+        after = device.mark()
+        device.synchronise()
         ended_ns = perf_counter_ns()
-        return started_ns, (ended_ns - started_ns) * 1e-9, output
+        device_seconds = device.between_seconds(before, after)
+        each_seconds = None if device_seconds is None else device_seconds / loops
+        return _Round(started_ns, (ended_ns - started_ns) * 1e-9 / loops, each_seconds), output
 
     def _warm_up(self, call: Callable[[], Any]) -> tuple[float, int]:
         """Call until two windows agree, within half of the measuring time: (seconds of a warm call, calls made)."""
@@ -249,8 +249,9 @@ class Measure:
         calls, spent_seconds, loops = 0, 0.0, 1
         before = math.inf
         while True:
-            _, seconds, _ = self._round(call, loops)
-            calls, spent_seconds, each_seconds = calls + loops, spent_seconds + seconds, seconds / loops
+            timed, _ = self._round(call, loops)
+            each_seconds, seconds = timed.seconds, timed.seconds * loops
+            calls, spent_seconds = calls + loops, spent_seconds + seconds
             agree = abs(each_seconds - before) <= WARMUP_AGREES_RATIO * each_seconds
             if spent_seconds >= budget_seconds or (agree and calls + 1 >= LEAST_WARMUP_CALLS):
                 return max(each_seconds, 1e-9), calls
@@ -261,7 +262,7 @@ class Measure:
 
     def _drain(self, call: Callable[[], Iterable[Any]]) -> tuple[list[int], list[Any]]:
         """Run a stream to its end: (host clock at the call and at each item, the items)."""
-        synchronise = self.synchronise
+        synchronise = self.device.synchronise
         synchronise()
         times_ns, items = [perf_counter_ns()], []
         stream = call()
@@ -286,28 +287,35 @@ class Measure:
             run.caveats.append(Caveat("timer_limited", "items under 50 us each; give measure.each larger batches"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One round: its start on the host's clock, and seconds of a call by the host's and by the device's clock."""
+
+    started_ns: int
+    seconds: float
+    device_seconds: float | None = None
+
+
 class _Rounds:
     """Rounds as they come, and the rule that ends them."""
 
     def __init__(self, measure: Measure, least: int) -> None:
         self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
         self.progress = measure.progress
-        self.started_ns: list[int] = []
-        self.seconds: list[float] = []
+        self.rounds: list[_Round] = []
         self.stopped_by: Any = "rounds"
         self._spent_seconds = 0.0
         self._look_at = 40
 
-    def add(self, started_ns: int, seconds: float) -> None:
-        self.started_ns.append(started_ns)
-        self.seconds.append(seconds)
+    def add(self, timed: _Round) -> None:
+        self.rounds.append(timed)
 
     def more(self) -> bool:
-        done = len(self.seconds)
+        done = len(self.rounds)
         if self.fixed is not None:
             self.progress("rounds", done / self.fixed)
             return done < self.fixed
-        self._spent_seconds = (perf_counter_ns() - self.started_ns[0]) * 1e-9 if done else 0.0
+        self._spent_seconds = (perf_counter_ns() - self.rounds[0].started_ns) * 1e-9 if done else 0.0
         self.progress("rounds", min(max(self._spent_seconds / self.max_seconds, 0.0), done / (done + 1)))
         if done < self.least:
             return True
@@ -316,23 +324,26 @@ class _Rounds:
             return False
         if done >= self._look_at and self._spent_seconds >= LEAST_PRECISION_SECONDS:
             self._look_at = math.ceil(done * 1.5)  # look a few times only: each look is a chance to stop by luck
-            if precision_ratio(self.seconds) <= PRECISION_RATIO:
+            if precision_ratio([timed.seconds for timed in self.rounds]) <= PRECISION_RATIO:
                 self.stopped_by = "precision"
                 return False
         return True
 
-    def timing(
-        self, verb: Any, loops: int, warmup_calls: int, first_call_seconds: float, stopped_by: Any = None
-    ) -> Timing:
+    def timing(self, verb: Any, loops: int, warmup_calls: int, first: _Round, stopped_by: Any = None) -> Timing:
         return Timing(
             verb,
-            tuple(self.seconds),
-            tuple(self.started_ns),
+            tuple(timed.seconds for timed in self.rounds),
+            tuple(timed.started_ns for timed in self.rounds),
+            tuple(timed.device_seconds for timed in self.rounds if timed.device_seconds is not None),
             loops=loops,
             warmup_calls=warmup_calls,
-            first_call_seconds=first_call_seconds,
+            first_call_seconds=first.seconds,
             stopped_by=stopped_by or self.stopped_by,
         )
+
+
+def _span(times_ns: Sequence[int]) -> _Round:
+    return _Round(times_ns[0], (times_ns[-1] - times_ns[0]) * 1e-9)
 
 
 def _bare(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:

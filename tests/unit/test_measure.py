@@ -18,6 +18,23 @@ def events():
     return []
 
 
+class FakeDevice:
+    """A device without a queue, or with one that a test fills."""
+
+    def __init__(self):
+        self.marked = None
+
+    def synchronise(self):
+        pass
+
+    def mark(self):
+        return self.marked and self.marked()
+
+    @staticmethod
+    def between_seconds(before, after):
+        return None if before is None else after - before
+
+
 @pytest.fixture
 def measure(events):
     @contextmanager
@@ -29,7 +46,7 @@ def measure(events):
     return Measure(
         bench="bench_x",
         find_metric=lambda name: Catalog().metric(name, where="bench_x"),
-        synchronise=lambda: events.append("sync"),
+        device=FakeDevice(),
         watching=watching,
         progress=lambda phase, share: None,
         prove=lambda: events.append("prove"),
@@ -130,15 +147,22 @@ def test_the_device_is_waited_for_inside_every_round(measure, clock, events):
         clock.work(0.005 * len(queued))
         queued.clear()
 
-    measure.synchronise, measure.rounds = synchronise, 4
+    measure.device.synchronise, measure.rounds = synchronise, 4
     run = measure(lambda: queued.append(1))
     assert run.seconds == pytest.approx(0.005)
 
 
 def test_proof_is_asked_for_when_warm_and_before_rounds(measure, clock, events):
     measure(clock.work, 1.0)
-    kept = [event for event in events if event != "sync"]
-    assert kept == ["prove", "watch", "unwatch"]
+    assert events == ["prove", "watch", "unwatch"]
+
+
+def test_the_devices_own_clock_stands_beside_the_hosts(measure, clock):
+    ticks = iter(range(1000))
+    measure.device.marked, measure.rounds = lambda: 0.5 * next(ticks), 3
+    run = measure(clock.work, 2.0)
+    assert run.timing.device_seconds == (0.5,) * 3
+    assert run.seconds == pytest.approx(2.0)
 
 
 def test_once_runs_one_time_and_times_nothing(measure, events):
