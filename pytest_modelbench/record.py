@@ -123,8 +123,12 @@ class Memory:
 
     @property
     def peak_bytes(self) -> int | None:
-        """The one number for a table: the device's reserved peak where there is a device, else the process's."""
-        return self.device_reserved_peak_bytes or self.process_peak_bytes
+        """The one number for a table: what this process holds on the device, else in the host's memory.
+
+        On a device it is the driver's count after the rounds, context included: torch's own peak does not see what
+        another runtime takes, and runtimes keep what they took. Where the driver gives none, torch's reserved peak.
+        """
+        return self.device_process_bytes or self.device_reserved_peak_bytes or self.process_peak_bytes
 
 
 @dataclass(frozen=True)
