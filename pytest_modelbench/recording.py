@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from . import caveats
 from .collect import MARKS, PREFIX, axis_values, is_bench
 from .errors import Fallback, UsageError
 from .fixtures import MEASURE, WATCH
@@ -36,7 +37,8 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
     decides = report.when == "call" or (report.when == "setup" and not report.passed)
     if decides and is_bench(item):
         assert isinstance(item, pytest.Function)
-        setattr(report, ATTRIBUTE, to_dict(_record(item, call, report)))
+        record = _record(item, call, report)
+        setattr(report, ATTRIBUTE, to_dict(replace(record, caveats=caveats.found(record))))
 
 
 def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.TestReport) -> Record:
@@ -47,7 +49,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     outcome, reason = _outcome(call, report)
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = tuple(watch.problems) if watch else ()
+    notes = (*(run.notes if run else ()), *(watch.problems if watch else ()))
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(
