@@ -113,15 +113,18 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Sample and watch memory; what was read is kept also when a round fails."""
+        from .compiler import Compiler
         from .memory import Peaks
 
-        sampling, peaks = self.session.sampling(self.device), Peaks(self.device)
+        sampling, peaks, compiler = self.session.sampling(self.device), Peaks(self.device), Compiler()
         peaks.start()
         sampling.start()
+        compiler.start()
         try:
             yield
         finally:
-            self.samples, self.problems = sampling.stop(), sampling.problems
+            compiled = compiler.stop()
+            self.samples, self.problems = (*sampling.stop(), *compiled), sampling.problems
             self.memory = peaks.read()
 
 
@@ -130,11 +133,12 @@ WATCH = pytest.StashKey["Watch"]()
 
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
+def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]:
     """Time something, once: `measure(f, *args)`, `measure.each(f, items)` or `measure.stream(f, *args)`.
 
     Each hands back a Run: `.output`, `.seconds`, `.count(tokens=64)`, `.score("contains", outputs, references)`.
     """
+    from .cold import flusher
     from .measure import Measure
 
     session, item = request.config.stash[SESSION], request.node
@@ -150,9 +154,11 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,
+        flush=flusher(device) if settings.cold or item.get_closest_marker("cold") else None,
     )
     item.stash[MEASURE], item.stash[WATCH] = made, watch
-    return made
+    yield made
+    made.flush = None  # its buffer is as large as the caches
 
 
 def _proof(request: pytest.FixtureRequest) -> Callable[[], None]:

@@ -24,6 +24,8 @@ class Settings:
     rounds: int | None = None
     max_seconds: float = 5.0
     mock: bool = False
+    #: Flush the device's caches before each timed call of every bench.
+    cold: bool = False
     #: Models whose own code may run, and whose pickled weights may be opened, each by name.
     trust_remote_code: frozenset[str] = frozenset()
     allow_pickle: frozenset[str] = frozenset()

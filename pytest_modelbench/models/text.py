@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..generation import Decoder, Generation, Limits, Prompts
+from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..model import Model
 from ..record import ModelFacts
 from .torch_decoder import TorchDecoder
@@ -113,14 +113,14 @@ class TextModel(Model):
         max_new_tokens: int,
         min_new_tokens: int | None = None,
         chat: bool | None = None,
-    ) -> Iterator[tuple[int | None, ...]]:
+    ) -> Steps:
         """The same tokens a step at a time, each as soon as the host has it: a token id for each sequence.
 
         A sequence that ended gives None while the others go on.
         """
         decoder = self.decoder
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        return decoder.steps(encoded, limits)
+        return Steps(decoder.steps(encoded, limits), limits.max_new_tokens)
 
     def encode(self, prompts: Sequence[str], *, chat: bool | None = None) -> Prompts:
         """Token ids of prompts, padded on the left; kept for the next call with the same ones."""
