@@ -187,8 +187,13 @@ def _others_on_host(record: Record) -> float | None:
     busy, own = _series(record, "process", "host_busy_ratio"), _series(record, "process", "cpu_seconds")
     if not cores or busy is None or own is None or len(busy.values) < LEAST_HOST_READINGS:
         return None
-    own_cores = (own.values[-1] - own.values[0]) / ((own.at_ns[-1] - own.at_ns[0]) * 1e-9)
+    own_cores = sum(_a_second(series) for series in (own, _series(record, "process", "children_cpu_seconds")) if series)
     return max(sum(busy.values) / len(busy.values) - own_cores / cores, 0.0)
+
+
+def _a_second(counter: Series) -> float:
+    """By how much a counter grew in a second."""
+    return (counter.values[-1] - counter.values[0]) / ((counter.at_ns[-1] - counter.at_ns[0]) * 1e-9)
 
 
 def _threads(record: Record) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,12 +122,23 @@ class Watch:
         peaks.start()
         sampling.start()
         compiler.start()
+        since_us = time_ns() // 1000
         try:
             yield
         finally:
             compiled = compiler.stop()
-            self.samples, self.problems = (*sampling.stop(), *compiled), sampling.problems
+            self.samples, self.problems = (*sampling.stop(), *compiled, *self._others(since_us)), sampling.problems
             self.memory = peaks.read()
+
+    def _others(self, since_us: int) -> tuple[Series, ...]:
+        """What other processes took of a GPU meanwhile, where its driver can tell."""
+        if self.device.kind != "cuda" or self.device.uuid is None:
+            return ()
+        from .record import Series
+        from .samplers.nvml import others_busy_ratio
+
+        ratio = others_busy_ratio(self.device.uuid, os.getpid(), since_us)
+        return () if ratio is None else (Series("nvml", "others_busy_ratio", "ratio", (perf_counter_ns(),), (ratio,)),)
 
 
 MEASURE = pytest.StashKey["Measure"]()

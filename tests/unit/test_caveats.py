@@ -126,6 +126,11 @@ class TestSharedDevice:
     def test_what_the_bench_used_itself_is_its_own(self):
         assert details(record(samples=self.host(1.0, own_seconds=3.8)), "shared_device") == []
 
+    def test_what_its_children_used_is_its_own_too(self):
+        times = (SECOND, 2 * SECOND)
+        children = Series("process", "children_cpu_seconds", "seconds", times, (0.0, 2.0))
+        assert details(record(samples=[*self.host(0.75), children]), "shared_device") == []
+
     def test_an_idle_hosts_own_business_is_none(self):
         assert details(record(samples=self.host(0.28)), "shared_device") == []
 

@@ -37,6 +37,20 @@ def spin(seconds):
         pass
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's lists of children are Linux's")
+def test_cpu_seconds_of_children_alive_and_dead_are_counted():
+    spinning = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    with sampled() as sampling:
+        sampling.start()
+        subprocess.run([sys.executable, "-c", spinning], check=True)
+        alive = subprocess.Popen([sys.executable, "-c", spinning + "\ninput()"], stdin=subprocess.PIPE)
+        spin(1.0)
+        children = by_name(sampling.stop())["children_cpu_seconds"]
+        alive.communicate()
+    assert list(children.values) == sorted(children.values)
+    assert children.values[-1] - children.values[0] > 0.4
+
+
 def test_a_window_of_the_process():
     with sampled() as sampling:
         sampling.start()
@@ -47,7 +61,8 @@ def test_a_window_of_the_process():
         used, ended = time.process_time() - used_before, time.perf_counter_ns()
         series = by_name(sampling.stop())
     assert sampling.problems == ()
-    assert set(series) == {"resident_bytes", "cpu_seconds", "host_busy_ratio"}
+    linux = {"children_cpu_seconds"} if sys.platform == "linux" else set()
+    assert set(series) == {"resident_bytes", "cpu_seconds", "host_busy_ratio"} | linux
     resident, cpu, busy = series["resident_bytes"], series["cpu_seconds"], series["host_busy_ratio"]
     assert (resident.sampler, resident.unit, cpu.unit, busy.unit) == ("process", "bytes", "seconds", "ratio")
     assert max(resident.values) - min(resident.values) > 0.9 * len(ballast)
