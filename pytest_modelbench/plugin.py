@@ -166,7 +166,7 @@ class _Controller:
         try:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
-            raise pytest.UsageError(f"{error}; choose another place with --bench-store KIND:PLACE") from error
+            raise pytest.UsageError(f"{error} (--bench-store KIND:PLACE)") from error
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
 
