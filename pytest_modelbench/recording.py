@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .collect import MARKS, PREFIX, axis_values, is_bench
+from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
 from .errors import Fallback, UsageError
 from .fixtures import MEASURE, WATCH, Failed
 from .measure import Run
@@ -24,6 +25,9 @@ STARTED = pytest.StashKey[tuple[str, float]]()
 ATTRIBUTE = "modelbench_record"
 #: Type names, because the libraries they come from may not be here.
 _OOM_TYPES = {"OutOfMemoryError", "MemoryError"}
+#: Texts that a number, a truth value or None has too.
+_LITERALS = {"True", "False", "None", "nan", "inf", "-inf"}
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
 
 def begin(item: pytest.Item) -> None:
@@ -37,6 +41,8 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
     if decides and is_bench(item):
         assert isinstance(item, pytest.Function)
         setattr(report, ATTRIBUTE, to_dict(_record(item, call, report)))
+        if MEASURE in item.stash:  # they hold outputs and the model: the next bench wants that memory
+            del item.stash[MEASURE], item.stash[WATCH]
 
 
 def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.TestReport) -> Record:
@@ -51,7 +57,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(
-        bench=f"{_relative(item.path, session.settings.root)}::{item.originalname}",
+        bench=f"{_relative(item.path, session.settings.root)}::{_qualified(item)}",
         axes={name: _text(value, name, item) for name, value in axis_values(item).items()},
         nodeid=item.nodeid,
         outcome=outcome,
@@ -78,18 +84,20 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
 
 def check_measured(item: pytest.Function) -> None:
     """Raise UsageError for a bench that took `measure` and ended without calling it."""
+    if measures_nothing(item):
+        raise UsageError(f"{item.name} measures nothing: take the fixture `measure` and call it once")
     measure = item.stash.get(MEASURE, None)
     if measure is not None and measure.run is None:
         raise UsageError(f"{item.name} never called measure(...): there is nothing to record")
 
 
-def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
+def attach_crash(nodeid: str, report: pytest.TestReport, config: pytest.Config) -> None:
     """A bench whose worker died with it is a row too, though all that is known is its name."""
     path, _, name = nodeid.partition("::")
-    if not name.startswith(PREFIX):
+    if not name.rpartition("::")[2].startswith(PREFIX):
         return
     record = Record(
-        bench=f"{path}::{name.partition('[')[0]}",
+        bench=f"{_relative(config.rootpath / path, config.stash[SESSION].settings.root)}::{name.partition('[')[0]}",
         axes={"id": name.partition("[")[2].removesuffix("]")} if "[" in name else {},
         nodeid=nodeid,
         outcome="error",
@@ -101,7 +109,7 @@ def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
 
 def detach(report: pytest.TestReport, session: str) -> Record | None:
     """The Record that rides on a report, if one does."""
-    carried = getattr(report, ATTRIBUTE, None)
+    carried = getattr(report, ATTRIBUTE, None) if report.outcome != "rerun" else None  # type: ignore[comparison-overlap]
     return replace(from_dict(carried), session=session) if carried else None
 
 
@@ -118,7 +126,10 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     reason = _one_line(error)
     if isinstance(cause, Fallback):
         return "invalid", reason
-    if type(cause).__name__ in _OOM_TYPES or "out of memory" in str(cause).lower():
+    library = isinstance(cause, RuntimeError) or type(cause).__module__.startswith("onnxruntime")
+    if type(cause).__name__ in _OOM_TYPES or (
+        library and re.search("out of memory|failed to allocate", str(cause), re.I)
+    ):
         return "oom", reason
     return ("error" if report.when == "setup" else "failed"), reason
 
@@ -164,10 +175,22 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
+def _qualified(item: pytest.Function) -> str:
+    """The function with the classes it stands in: `TestA::bench_x`."""
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    return "::".join([*classes, item.originalname])
+
+
 def _text(value: Any, name: str, item: pytest.Function) -> str:
-    if name in MARKS or isinstance(value, (str, int, float, bool)) or value is None:
+    """A parameter as text, unlike that of every other value: `1` and `"1"` differ, and so do two lambdas."""
+    if name in MARKS:
         return str(value)
-    return str(getattr(value, "__name__", f"{name}{item.callspec.indices[name]}"))
+    if isinstance(value, str):
+        return value if value not in _LITERALS and not _NUMBER.fullmatch(value) else repr(value)
+    if isinstance(value, (int, float)) or value is None:
+        return str(value)
+    own = getattr(value, "__name__", "")
+    return own if own.isidentifier() else f"{name}{item.callspec.indices[name]}"
 
 
 def _source_digest(item: pytest.Function) -> str | None:
