@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from .errors import ModelbenchError, Unavailable
 from .session import SESSION
 
 if TYPE_CHECKING:
+    from .cost import Call
     from .datasets import Dataset
     from .device import Device
     from .measure import Measure
@@ -45,6 +46,8 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
     with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
         session.environment(leased)  # temperature and clocks as they are before the first bench
+        if not session.settings.once:
+            session.at_rest(leased)  # before anything of ours runs on it
         yield leased
 
 
@@ -104,8 +107,10 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
 class Watch:
     """What is read beside the clock while rounds run: samples and memory peaks."""
 
-    def __init__(self, session: Session, device: Device) -> None:
-        self.session, self.device = session, device
+    def __init__(self, session: Session, device: Device, model: Any = None) -> None:
+        self.session, self.device, self.model = session, device, model
+        #: The generations of the model while rounds ran, by size.
+        self.calls: dict[Call, int] = {}
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
@@ -116,13 +121,15 @@ class Watch:
         from .memory import Peaks
 
         sampling, peaks = self.session.sampling(self.device), Peaks(self.device)
+        calls = getattr(self.model, "calls", {})
         peaks.start()
         sampling.start()
+        calls.clear()  # those of the warm-up
         try:
             yield
         finally:
             self.samples, self.problems = sampling.stop(), sampling.problems
-            self.memory = peaks.read()
+            self.memory, self.calls = peaks.read(), dict(calls)
 
 
 MEASURE = pytest.StashKey["Measure"]()
@@ -139,23 +146,29 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
 
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
-    watch = Watch(session, device)
+    model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
+    watch = Watch(session, device, model)
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
         device=device,
         watching=watch.watching,
         progress=lambda phase, share: session.progress(item.name, phase, share),
-        prove=_proof(request),
+        # what the model has to say, once warm, of what really runs
+        prove=getattr(model, "ran", lambda: None),
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,
+        least_seconds=_least_seconds(session, device),
     )
     item.stash[MEASURE], item.stash[WATCH] = made, watch
     return made
 
 
-def _proof(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """What the model has to say, once warm, of what really runs; nothing for a bench without one."""
-    model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
-    return getattr(model, "ran", lambda: None)
+def _least_seconds(session: Session, device: Device) -> float:
+    """How long rounds go on for the device's energy counter; 0 where none was seen."""
+    from .energy import counter, least_seconds
+
+    if session.settings.once or counter(session.at_rest(device), device.kind) is None:
+        return 0.0
+    return least_seconds(device.kind)
