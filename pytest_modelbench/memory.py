@@ -79,7 +79,7 @@ _SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB":
 #: torch on devices, torch on the host, numpy, ONNX Runtime's arena; a number and perhaps its unit.
 _ASKED = re.compile(
     r"(?:[Tt]ried to allocate|Unable to allocate|requested buffer of size|Failed to allocate)\s+"
-    r"(?P<number>\d+(?:\.\d+)?)(?:\s*(?P<unit>[KMGTPE]iB|bytes|B)\b)?"
+    r"(?P<number>\d+(?:\.\d*)?)(?:\s*(?P<unit>[KMGTPE]iB|bytes|B)\b)?"
 )
 #: By name, because the libraries they come from may not be here.
 _OOM_TYPES = {"OutOfMemoryError", "MemoryError"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import inspect
-import traceback
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from .errors import Fallback, UsageError
 from .fixtures import MEASURE, WATCH
 from .measure import Run
 from .memory import asked_bytes, ran_out
+from .quantity import quantity_text
 from .record import Cost, DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
 from .session import SESSION
 
@@ -56,7 +58,10 @@ def _let_go(item: pytest.Function, call: pytest.CallInfo[Any], record: Record) -
         return
     error: BaseException | None = call.excinfo.value
     while error is not None:
-        traceback.clear_frames(error.__traceback__)
+        for frame, _ in walk_tb(error.__traceback__):
+            with suppress(RuntimeError):  # ours are still running
+                frame.clear()
+                _ = frame.f_locals  # before Python 3.13 a copy is kept, and emptied when it is asked for again
         error = error.__cause__ or error.__context__
     gc.collect()
     if device is not None:
@@ -71,7 +76,9 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     outcome, reason = _outcome(call, report)
     memory = accounts.memory(watch) if watch else Memory()
     if outcome == "oom" and call.excinfo is not None:
-        memory = replace(memory, oom_asked_bytes=asked_bytes(str(call.excinfo.value)))
+        asked = asked_bytes(str(call.excinfo.value))
+        memory = replace(memory, oom_asked_bytes=asked)
+        reason = f"{quantity_text('bytes', asked)} asked: {reason}" if asked is not None else reason
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
     notes = tuple(watch.problems) if watch else ()

@@ -11,7 +11,14 @@ from pytest_modelbench.record import Cost, TokenTimes
 from pytest_modelbench.summary import row
 
 SIZES = Sizes(
-    layers=2, heads=4, kv_heads=2, head_size=16, body_parameters=1000, head_parameters=100, read_bytes=1, element_bytes=4
+    layers=2,
+    heads=4,
+    kv_heads=2,
+    head_size=16,
+    body_parameters=1000,
+    head_parameters=100,
+    read_bytes=1,
+    element_bytes=4,
 )
 
 
