@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from .variants import Variant
 
 
+class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+    """pytest's own failure in one line, that remembers the error it says: as a cause, pytest would print it twice."""
+
+    def __init__(self, error: ModelbenchError) -> None:
+        super().__init__(str(error), pytrace=False)
+        self.error = error
+
+
 @contextmanager
 def spoken() -> Iterator[None]:
     """Say an error of ours as pytest says its own: what is not here skips, the rest fails in one line."""
@@ -31,7 +39,7 @@ def spoken() -> Iterator[None]:
     except Unavailable as error:
         pytest.skip(str(error))
     except ModelbenchError as error:
-        raise pytest.fail.Exception(f"{error}", pytrace=False) from error
+        raise Failed(error) from None
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +122,8 @@ class Watch:
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
+        #: What the compiler had spent on this model before this bench.
+        self.compiled_seconds = 0.0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -161,6 +171,8 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         max_seconds=settings.max_seconds,
         least_seconds=_least_seconds(session, device),
     )
+    facts = getattr(model, "facts", None)
+    watch.compiled_seconds = float(getattr(facts, "details", {}).get("compile_seconds") or 0)
     item.stash[MEASURE], item.stash[WATCH] = made, watch
     return made
 
