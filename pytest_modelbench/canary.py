@@ -96,18 +96,18 @@ def with_peaks(cost: Cost, found: Peaks, dtype: str, device_name: str | None) ->
 
 
 def measured(device: Device, dtype: str) -> Peaks:
-    """Measure both now; a device too full for it gives None with the reason."""
+    """Measure both now; where that fails, on a device that is full or lacks the dtype, None with the reason."""
     import torch
 
-    side, product = _fastest_product(device, getattr(torch, dtype))
-    copied = _unless_full(partial(_copy, device))
+    flops, flops_source = _products(device, getattr(torch, dtype), arithmetic(device, dtype))
+    copied, why_not = _tried(partial(_copy, device))
     device.empty_cache()  # the next bench finds what it would have found
-    full = "not measured: no memory was left for it"
+    copies = f"fastest of a canary's copies of {COPIED_BYTES // 2**20} MiB, read and written"
     return Peaks(
-        2 * side**3 / product if product else None,
+        flops,
         2 * COPIED_BYTES / copied if copied else None,  # each byte is read and written
-        f"fastest of a canary's {side}x{side} products in {arithmetic(device, dtype)}" if product else full,
-        f"fastest of a canary's copies of {COPIED_BYTES // 2**20} MiB, read and written" if copied else full,
+        flops_source,
+        copies if copied else why_not,
     )
 
 
@@ -115,19 +115,20 @@ def _write(place: Path, found: Peaks) -> None:
     (place / "peaks.json").write_text(json.dumps(asdict(found)), encoding="utf-8")
 
 
-def _fastest_product(device: Device, dtype: Any) -> tuple[int, float]:
-    """Side and seconds of the product with the most FLOP/s; zeros where none ran."""
-    best_side, best_seconds = 0, 0.0
+def _products(device: Device, dtype: Any, named: str) -> tuple[float | None, str]:
+    """FLOP/s of the product that has the most of them, and which one that was or why none ran."""
+    best: float | None = None
+    source = ""
     for side in SIDES:
-        timed = _unless_full(partial(_product, device, dtype, side))
+        timed, why_not = _tried(partial(_product, device, dtype, side))
         if timed is None:
-            break
+            return best, source or why_not
         seconds, largest = timed
-        if not best_side or side**3 / seconds > best_side**3 / best_seconds:
-            best_side, best_seconds = side, seconds
+        if best is None or 2 * side**3 / seconds > best:
+            best, source = 2 * side**3 / seconds, f"fastest of a canary's {side}x{side} products in {named}"
         if largest:
             break
-    return best_side, best_seconds
+    return best, source
 
 
 def _product(device: Device, dtype: Any, side: int) -> tuple[float, bool]:
@@ -167,11 +168,10 @@ def _fastest(device: Device, call: Callable[[], Any], seconds: float) -> float:
             return best
 
 
-def _unless_full(timed: Callable[[], T]) -> T | None:
-    """What was timed, or None where memory ran out."""
+def _tried(timed: Callable[[], T]) -> tuple[T | None, str]:
+    """What was timed, or None and why not: a missing peak must not cost the bench its Record."""
     try:
-        return timed()
-    except (RuntimeError, MemoryError) as error:
-        if not ran_out(error):
-            raise
-        return None
+        return timed(), ""
+    except (RuntimeError, TypeError, MemoryError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        return None, "not measured: " + ("no memory was left for it" if ran_out(error) else why)

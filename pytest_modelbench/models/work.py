@@ -147,24 +147,27 @@ def cache_bytes(cache: Any) -> int | None:
 
 
 def _sizes(module: Any, text: Any) -> Sizes | None:
-    """The sizes of a decoder, read off its tensors and configuration; None for one without attention."""
-    heads = getattr(text, "num_attention_heads", None)
-    if not heads or not getattr(text, "num_hidden_layers", None):
+    """The sizes of a decoder, read off its tensors and configuration; None for one that says them otherwise."""
+    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
+    layers, hidden, heads, kv_heads = (getattr(text, name, None) for name in names)
+    kv_heads = kv_heads or heads
+    embedding, head = module.get_input_embeddings(), module.get_output_embeddings()
+    if not all(isinstance(size, int) and size for size in (heads, kv_heads, layers, hidden)):
         return None
-    embedding, head = module.get_input_embeddings().weight, module.get_output_embeddings()
-    tied = head is not None and head.weight.data_ptr() == embedding.data_ptr()
+    if not hasattr(embedding, "weight") or not hasattr(head, "weight"):
+        return None
+    looked_up = embedding.weight if head.weight.data_ptr() != embedding.weight.data_ptr() else None
+    own_embedding = looked_up.numel() if looked_up is not None else 0
     tensors = {tensor.data_ptr(): tensor for tensor in [*module.parameters(), *module.buffers()]}
     all_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     vectors = sum(parameter.numel() for parameter in module.parameters() if parameter.dim() < 2)
-    head_parameters = head.weight.numel() if head is not None else 0
-    own_embedding = 0 if tied else embedding.numel()
     return Sizes(
-        layers=text.num_hidden_layers,
+        layers=layers,
         heads=heads,
-        kv_heads=getattr(text, "num_key_value_heads", None) or heads,
-        head_size=getattr(text, "head_dim", None) or text.hidden_size // heads,
-        body_parameters=module.num_parameters() - own_embedding - head_parameters - vectors,
-        head_parameters=head_parameters,
-        read_bytes=all_bytes - own_embedding * embedding.element_size(),
+        kv_heads=kv_heads,
+        head_size=getattr(text, "head_dim", None) or hidden // heads,
+        body_parameters=module.num_parameters() - own_embedding - head.weight.numel() - vectors,
+        head_parameters=head.weight.numel(),
+        read_bytes=all_bytes - own_embedding * embedding.weight.element_size(),
         element_bytes=module.dtype.itemsize,
     )

@@ -214,7 +214,7 @@ def test_fixed_rounds_stay_fixed_and_say_why_there_are_no_joules(pytester):
     pytester.runpytest_subprocess("-k", "product", "--bench-rounds", "3").assert_outcomes(passed=1)
     (found,) = rows(pytester)
     assert found["rounds"] == 3
-    assert found["caveats"] == "short_window"
+    assert "short_window" in found["caveats"]
     assert found["energy_joules"] is None
 
 
@@ -237,7 +237,7 @@ def test_a_full_device_is_emptied_for_the_next_bench(pytester):
         def bench_after(device, measure):
             assert torch.cuda.memory_reserved() < 2**28
             free, _ = torch.cuda.mem_get_info()
-            measure(torch.empty, int(free * 0.8), dtype=torch.uint8, device=device.torch_name)
+            measure(lambda: torch.empty(int(free * 0.8), dtype=torch.uint8, device=device.torch_name).numel())
         """
     )
     result = pytester.runpytest_subprocess("--bench-rounds", "3")

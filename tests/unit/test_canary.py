@@ -51,13 +51,16 @@ def test_a_device_that_is_full_has_no_peaks(monkeypatch):
     assert found.flops_source == "not measured: no memory was left for it"
 
 
-def test_another_error_is_not_swallowed(monkeypatch):
+def test_where_it_fails_it_says_why(monkeypatch):
     def broken(*_):
-        raise RuntimeError("CUBLAS_STATUS_NOT_SUPPORTED")
+        raise TypeError("Cannot convert a MPS Tensor to float64\nmore")
 
     monkeypatch.setattr(canary, "_product", broken)
-    with pytest.raises(RuntimeError, match="NOT_SUPPORTED"):
-        canary.measured(CPU, "float32")
+    monkeypatch.setattr(canary, "SECONDS", 0)
+    found = canary.measured(CPU, "float64")
+    assert found.flops_per_second is None
+    assert found.flops_source == "not measured: Cannot convert a MPS Tensor to float64"
+    assert found.bytes_per_second > 0
 
 
 def test_a_dtype_without_products_has_no_peaks():
@@ -90,7 +93,7 @@ def test_a_cuda_device_comes_near_its_sheet(dtype, tmp_path):
         print(
             name, cost.dtype, f"{found.flops_per_second:.4g} FLOP/s, {found.bytes_per_second:.4g} B/s, {seconds:.2f} s"
         )
-        assert torch.cuda.memory_reserved(device.index) == 0, "its memory was given back"
+        assert torch.cuda.memory_reserved(device.index) < 2**27, "all was given back but cuBLAS's workspace"
     assert seconds < 4, "two, and what CUDA takes to start"
     if cost.datasheet_flops_per_second:
         assert 0.4 < found.flops_per_second / cost.datasheet_flops_per_second < 1.05
