@@ -13,6 +13,7 @@ from .errors import ModelbenchError, Unavailable, UsageError
 from .session import SESSION
 
 if TYPE_CHECKING:
+    from .cost import Call
     from .datasets import Dataset
     from .device import Device
     from .measure import Measure
@@ -67,6 +68,8 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
     with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
         session.environment(leased)  # temperature and clocks as they are before the first bench
+        if not session.settings.once:
+            session.at_rest(leased)  # before anything of ours runs on it
         yield leased
 
 
@@ -127,8 +130,10 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
 class Watch:
     """What is read beside the clock while rounds run: samples and memory peaks."""
 
-    def __init__(self, session: Session, device: Device) -> None:
-        self.session, self.device = session, device
+    def __init__(self, session: Session, device: Device, model: Any = None) -> None:
+        self.session, self.device, self.model = session, device, model
+        #: The generations of the model while rounds ran, by size.
+        self.calls: dict[Call, int] = {}
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
@@ -141,13 +146,15 @@ class Watch:
         from .memory import Peaks
 
         sampling, peaks = self.session.sampling(self.device), Peaks(self.device)
+        calls = getattr(self.model, "calls", {})
         peaks.start()
         sampling.start()
+        calls.clear()  # those of the warm-up
         try:
             yield
         finally:
             self.samples, self.problems = sampling.stop(), sampling.problems
-            self.memory = peaks.read()
+            self.memory, self.calls = peaks.read(), dict(calls)
 
 
 MEASURE = pytest.StashKey["Measure"]()
@@ -165,7 +172,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
     model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
-    watch = Watch(session, device)
+    watch = Watch(session, device, model)
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
@@ -177,8 +184,18 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,
+        least_seconds=_least_seconds(session, device),
     )
     facts = getattr(model, "facts", None)
     watch.compiled_seconds = float(getattr(facts, "details", {}).get("compile_seconds") or 0)
     item.stash[MEASURE], item.stash[WATCH] = made, watch
     return made
+
+
+def _least_seconds(session: Session, device: Device) -> float:
+    """How long rounds go on for the device's energy counter; 0 where none was seen."""
+    from .energy import counter, least_seconds
+
+    if session.settings.once or counter(session.at_rest(device), device.kind) is None:
+        return 0.0
+    return least_seconds(device.kind)

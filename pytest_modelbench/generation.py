@@ -82,6 +82,11 @@ class Decoded:
 class Decoder(Protocol):
     """A way to make tokens."""
 
+    #: Bytes of the KV cache at the end of a generation, by (sequences, tokens of each in the cache).
+    kv_bytes: dict[tuple[int, int], int]
+    #: How those were read.
+    kv_source: str
+
     def generate(self, prompts: Prompts, limits: Limits) -> Decoded:
         """All new tokens of a batch by the runtime's own road."""
         ...

@@ -66,6 +66,7 @@ class Run:
         """Say how much work one call does: `run.count(tokens=64)`; throughput is derived, in units a second.
 
         After `measure.each` a sequence may give each call's own: `run.count(images=[8, 8, 3])`; its mean is kept.
+        `flops` and `bytes` (that it must move) also say how near a call comes to the device's peaks: `mfu`, `mbu`.
         Raises UsageError for anything but finite numbers of at least zero.
         """
         for unit, given in units.items():
@@ -131,6 +132,8 @@ class Measure:
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0
+    #: Rounds do not stop by precision before: an energy counter needs so long a window.
+    least_seconds: float = 0.0
     run: Run | None = None
 
     def __call__(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
@@ -313,6 +316,7 @@ class _Rounds:
 
     def __init__(self, measure: Measure, least: int) -> None:
         self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
+        self.least_seconds = max(LEAST_PRECISION_SECONDS, measure.least_seconds)
         self.progress = measure.progress
         self.rounds: list[_Round] = []
         self.stopped_by: Any = "rounds"
@@ -334,7 +338,7 @@ class _Rounds:
         if self._spent_seconds >= self.max_seconds:
             self.stopped_by = "seconds"
             return False
-        if done >= self._look_at and self._spent_seconds >= LEAST_PRECISION_SECONDS:
+        if done >= self._look_at and self._spent_seconds >= self.least_seconds:
             self._look_at = math.ceil(done * 1.5)  # look a few times only: each look is a chance to stop by luck
             if precision_ratio([timed.seconds for timed in self.rounds]) <= PRECISION_RATIO:
                 self.stopped_by = "precision"

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from traceback import walk_tb
 from typing import Any
 
 import pytest
 
+from . import accounts
 from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
+from .energy import idle, short_window
 from .errors import Fallback, UsageError
 from .fixtures import MEASURE, WATCH, Failed
 from .measure import Run
-from .record import DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
+from .memory import asked_bytes, ran_out
+from .quantity import quantity_text
+from .record import Cost, DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
 from .session import SESSION
 
 STARTED = pytest.StashKey[tuple[str, float]]()
 #: The attribute of a report that carries the dict; xdist sends it along.
 ATTRIBUTE = "modelbench_record"
-#: Type names, because the libraries they come from may not be here.
-_OOM_TYPES = {"OutOfMemoryError", "MemoryError"}
 #: Texts that a number, a truth value or None has too.
 _LITERALS = {"True", "False", "None", "nan", "inf", "-inf"}
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
@@ -40,9 +45,31 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
     decides = report.when == "call" or (report.when == "setup" and not report.passed)
     if decides and is_bench(item):
         assert isinstance(item, pytest.Function)
-        setattr(report, ATTRIBUTE, to_dict(_record(item, call, report)))
-        if MEASURE in item.stash:  # they hold outputs and the model: the next bench wants that memory
-            del item.stash[MEASURE], item.stash[WATCH]
+        record = _record(item, call, report)
+        setattr(report, ATTRIBUTE, to_dict(record))
+        _let_go(item, call, record)
+
+
+def _let_go(item: pytest.Function, call: pytest.CallInfo[Any], record: Record) -> None:
+    """Drop what a bench made: items live as long as the session, and its outputs may be on the device.
+
+    When memory ran out, what the frames of its traceback hold goes too, and the device gets its cache back.
+    """
+    if MEASURE in item.stash:
+        del item.stash[MEASURE], item.stash[WATCH]
+    device: Any = item.funcargs.get("device")
+    if record.outcome != "oom" or call.excinfo is None or item.config.getoption("usepdb", False):
+        return
+    error: BaseException | None = call.excinfo.value
+    while error is not None:
+        for frame, _ in walk_tb(error.__traceback__):
+            with suppress(RuntimeError):  # ours are still running
+                frame.clear()
+                _ = frame.f_locals  # before Python 3.13 a copy is kept, and emptied when it is asked for again
+        error = error.__cause__ or error.__context__
+    gc.collect()
+    if device is not None:
+        device.empty_cache()
 
 
 def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.TestReport) -> Record:
@@ -51,6 +78,11 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     measure, watch = item.stash.get(MEASURE, None), item.stash.get(WATCH, None)
     run = measure.run if measure else None
     outcome, reason = _outcome(call, report)
+    memory = accounts.memory(watch) if watch else Memory()
+    if outcome == "oom" and call.excinfo is not None:
+        asked = asked_bytes(str(call.excinfo.value))
+        memory = replace(memory, oom_asked_bytes=asked)
+        reason = f"{quantity_text('bytes', asked)} asked: {reason}" if asked is not None else reason
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
     notes = tuple(watch.problems) if watch else ()
@@ -67,9 +99,11 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         tokens=run.tokens if run and outcome != "invalid" else None,
         counts=dict(run.counts) if run else {},
         scores=dict(run.scores) if run else {},
-        memory=(watch and watch.memory) or Memory(),
+        memory=memory,
+        cost=accounts.cost(run, watch) if run and watch and outcome != "invalid" else Cost(),
+        idle=idle(session.at_rest(device), device.kind) if run and run.timing else None,
         samples=watch.samples if watch else (),
-        caveats=tuple(run.caveats) if run else (),
+        caveats=(*run.caveats, *short_window(watch.samples, device.kind, run.timing)) if run and watch else (),
         notes=notes,
         model=_facts(item, "model", ModelFacts),
         dataset=_facts(item, "dataset", DatasetFacts),
@@ -126,10 +160,7 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     reason = _one_line(error)
     if isinstance(cause, Fallback):
         return "invalid", reason
-    library = isinstance(cause, RuntimeError) or type(cause).__module__.startswith("onnxruntime")
-    if type(cause).__name__ in _OOM_TYPES or (
-        library and re.search("out of memory|failed to allocate", str(cause), re.I)
-    ):
+    if ran_out(cause):
         return "oom", reason
     return ("error" if report.when == "setup" else "failed"), reason
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +18,10 @@ from .files import ignored_folder
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .canary import Peaks
     from .device import Device
     from .journal import Journal
-    from .record import Record
+    from .record import Record, Series
     from .samplers import Sampling
 
 SESSION = pytest.StashKey["Session"]()
@@ -47,6 +48,8 @@ class Session:
     #: The folder for the journal when its own place fails.
     _spare: Path | None = None
     _samplings: dict[str, Sampling] = field(default_factory=dict)
+    _at_rest: dict[str, tuple[Series, ...]] = field(default_factory=dict)
+    _peaks: dict[tuple[str, str], Peaks] = field(default_factory=dict)
 
     def check_names(self) -> None:
         """Raise UnknownName for a store or report that nothing declares, before anything runs."""
@@ -63,6 +66,30 @@ class Session:
             self.close()
             self._samplings[device.name] = Sampling(device, declared=self.catalog.declared("sampler"))
         return self._samplings[device.name]
+
+    def at_rest(self, device: Device) -> tuple[Series, ...]:
+        """Samples of a device before our first bench on it; a longer look where its power or energy can be read."""
+        from .energy import idle_seconds
+
+        if device.name not in self._at_rest:
+            sampling = self.sampling(device)
+            sampling.start()
+            seen = sampling.stop()
+            if any(series.name in ("energy_joules", "power_watts") for series in seen):
+                sampling.start()
+                sleep(idle_seconds(device.kind))
+                seen = sampling.stop()
+            self._at_rest[device.name] = seen
+        return self._at_rest[device.name]
+
+    def peaks(self, device: Device, dtype: str) -> Peaks:
+        """What a device can do at most in a dtype, measured once a session and machine."""
+        from .canary import peaks
+
+        if (device.name, dtype) not in self._peaks:
+            fingerprint = str(self.environment(device)["fingerprint"])
+            self._peaks[device.name, dtype] = peaks(device, dtype, fingerprint)
+        return self._peaks[device.name, dtype]
 
     def environment(self, device: Device | None) -> dict[str, Any]:
         """Commit, hardware, versions and threads, as they are with the libraries loaded by now."""

@@ -15,6 +15,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from ..generation import Clock, Decoded, Limits, Prompts, trimmed, until_ended
+from .work import cache_bytes
 
 # Chosen here: a prompt a few tokens longer than the last one shall not compile anew, and attending to at most this many
 # empty places costs less than a step's noise.
@@ -30,6 +31,8 @@ class TorchDecoder:
         #: Static caches with their lengths, by sequences.
         self._static: dict[int, tuple[int, Any]] = {}
         self._on_device: dict[Prompts, tuple[Any, Any]] = {}
+        self.kv_bytes: dict[tuple[int, int], int] = {}
+        self.kv_source = "keys and values of the transformers cache, when it was fullest"
 
     @property
     def ran_on(self) -> str:
@@ -64,6 +67,7 @@ class TorchDecoder:
                 past_key_values=cache,
                 logits_processor=LogitsProcessorList([timer]),
             )
+        self._note_held(cache, len(ids), output.shape[1] - 1)
         rows = tuple(trimmed(row, limits.end) for row in output[:, ids.shape[1] :].tolist())
         return Decoded(rows, lambda: timer.clock(max(map(len, rows))))
 
@@ -97,6 +101,7 @@ class TorchDecoder:
                 mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
                 positions = positions[:, -1:] + 1
                 step = self._compiled_step
+            self._note_held(cache, len(ids), mask.shape[1] - 1)
             yield ids[:, 0].tolist()
 
     @cached_property
@@ -141,6 +146,16 @@ class TorchDecoder:
             self._static[sequences] = room, cache
         cache.reset()
         return cache
+
+    def _note_held(self, cache: Any, sequences: int, tokens: int) -> None:
+        """Read the size of a cache that is full: once a size, so in a first call and not in the rounds after it."""
+        if (sequences, tokens) in self.kv_bytes:
+            return
+        # compiled steps keep a cache for each number of sequences
+        held = [cache] if self.compile_mode is None else [kept for _, kept in self._static.values()]
+        sizes = [cache_bytes(one) for one in held]
+        if None not in sizes:
+            self.kv_bytes[sequences, tokens] = sum(size for size in sizes if size is not None)
 
     @cached_property
     def _parameters(self) -> frozenset[str]:

@@ -140,6 +140,13 @@ def test_quiet_rounds_stop_by_precision_of_their_blocks(measure, clock):
     assert sum(run.timing.rounds_seconds) >= module.LEAST_PRECISION_SECONDS
 
 
+def test_quiet_rounds_go_on_for_a_window_that_an_energy_counter_needs(measure, clock):
+    measure.max_seconds, measure.least_seconds = 5.0, 1.0
+    run = measure(clock.work, 2e-3)
+    assert run.timing.stopped_by == "precision"
+    assert 1.0 <= sum(run.timing.rounds_seconds) < 2.0
+
+
 def test_the_device_is_waited_for_inside_every_round(measure, clock, events):
     """Work that is queued and not waited for would cost nothing on the clock."""
     queued = []

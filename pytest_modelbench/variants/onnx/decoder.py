@@ -19,6 +19,8 @@ class OnnxDecoder:
         self.place = place
         self.past = names(self.layers, "past")
         self.present = names(self.layers, "present")
+        self.kv_bytes: dict[tuple[int, int], int] = {}
+        self.kv_source = "past tensors of the ONNX Runtime session, when they were fullest"
 
     @classmethod
     def of(cls, session: Any, module: Any, kind: str, index: int) -> OnnxDecoder:
@@ -59,9 +61,15 @@ class OnnxDecoder:
             if made < limits.min_new_tokens:
                 logits[:, ending] = -numpy.inf
             ids = logits.argmax(-1)[:, None]  # (sequences, 1)
+            self._note_held(past, len(ids), mask.shape[1])
             yield ids[:, 0].tolist()
             mask = numpy.concatenate([mask, numpy.ones_like(mask[:, :1])], axis=1)
             positions = positions[:, -1:] + 1
+
+    def _note_held(self, past: list[Any], sequences: int, tokens: int) -> None:
+        """Read the size of a cache: once a size, so in a first call and not in the rounds after it."""
+        if (sequences, tokens) not in self.kv_bytes:
+            self.kv_bytes[sequences, tokens] = sum(value.tensor_size_in_bytes() for value in past)
 
     def _step(self, ids: Any, mask: Any, positions: Any, past: list[Any]) -> tuple[Any, list[Any]]:
         binding = self.session.io_binding()
