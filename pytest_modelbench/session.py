@@ -54,10 +54,12 @@ class Session:
 
     def sampling(self, device: Device) -> Sampling:
         """The long-lived sampler of a device; the one before it is closed."""
-        from .samplers import Sampling
+        from .samplers import Sampling, lacking
 
         if device.name not in self._samplings:
             self.close()
+            if (note := lacking(device)) and note not in self.notes:
+                self.notes.append(note)
             self._samplings[device.name] = Sampling(device, declared=self.catalog.declared("sampler"))
         return self._samplings[device.name]
 
