@@ -396,13 +396,15 @@ def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
 
 def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
     sizes = [len(item) if isinstance(item, (list, tuple)) else 1 for item in items]
+    # a sequence that ended before the others of its batch gives None
+    ended = sum(entry is None for item in items if isinstance(item, (list, tuple)) for entry in item)
     return TokenTimes(
         ttft_seconds=tuple((times[1] - times[0]) * 1e-9 for times in stamps),
         itl_seconds=tuple(_gaps_seconds(times[1:]) for times in stamps),
         e2el_seconds=tuple((times[-1] - times[0]) * 1e-9 for times in stamps),
         batch_size=max(sizes),
         prompt_tokens=None,
-        new_tokens=sum(sizes),
+        new_tokens=sum(sizes) - ended,
         taken_by="the host's clock at each item of the stream",
     )
 
