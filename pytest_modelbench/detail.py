@@ -9,6 +9,7 @@ from typing import Any
 
 from . import svg
 from .groups import Row, score_text
+from .phases import spans
 from .provenance import fact_text
 from .quantity import digits, quantity_text, text, unit_for
 from .record import Record, TokenTimes
@@ -85,10 +86,12 @@ def _timeline(record: Record) -> Chart | None:
     panels = [svg.panel(f"{s.name} ({s.sampler})", s.unit, s.at_ns, s.values, span) for s in shown[:MOST_PANELS]]
     more = f" {len(shown) - MOST_PANELS} more quantities are in the samples file." if len(shown) > MOST_PANELS else ""
     samples = sum(len(series.values) for series in shown)
+    prefills = [(part.start_ns, part.end_ns) for part in spans(record) if part.phase == "prefill"]
+    darker = " The dark part of a round is prefill." if prefills else ""
     return Chart(
         "The device meanwhile",
-        "".join(panels) + svg.time_axis(span, starts, seconds, loops),
-        f"{samples:,} samples; no line is drawn across a gap in sampling.{more}",
+        "".join(panels) + svg.time_axis(span, starts, seconds, loops, prefills),
+        f"{samples:,} samples; no line is drawn across a gap in sampling.{darker}{more}",
     )
 
 

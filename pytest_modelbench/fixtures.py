@@ -104,11 +104,13 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
 class Watch:
     """What is read beside the clock while rounds run: samples and memory peaks."""
 
-    def __init__(self, session: Session, device: Device) -> None:
-        self.session, self.device = session, device
+    def __init__(self, session: Session, device: Device, bench: str) -> None:
+        self.session, self.device, self.bench = session, device, bench
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
+        #: What else is worth saying of it.
+        self.notes: tuple[str, ...] = ()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -123,6 +125,20 @@ class Watch:
         finally:
             self.samples, self.problems = sampling.stop(), sampling.problems
             self.memory = peaks.read()
+
+    def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
+        """Say once a session, where --bench-sampler-cost asks for it, what sampling costs this call."""
+        if not self.session.settings.sampler_cost or self.session.weighed:
+            return
+        from .samplers.cost import LONGEST_CALL_SECONDS, measured
+
+        if each_seconds > LONGEST_CALL_SECONDS:
+            return
+        self.session.weighed = True
+        sampling = self.session.sampling(self.device)
+        self.notes += (
+            measured(sampling, block, each_seconds, lambda share: self.session.progress(self.bench, "cost", share)),
+        )
 
 
 MEASURE = pytest.StashKey["Measure"]()
@@ -139,7 +155,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
 
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
-    watch = Watch(session, device)
+    watch = Watch(session, device, item.name)
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
@@ -147,6 +163,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         watching=watch.watching,
         progress=lambda phase, share: session.progress(item.name, phase, share),
         prove=_proof(request),
+        afterwards=watch.weigh,
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,

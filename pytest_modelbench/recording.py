@@ -47,7 +47,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     outcome, reason = _outcome(call, report)
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = tuple(watch.problems) if watch else ()
+    notes = (*watch.problems, *watch.notes) if watch else ()
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(
