@@ -314,6 +314,10 @@ def _versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    if torch := _torch():
+        found["torch"] = str(
+            torch.__version__
+        )  # with the build, which a package's metadata may leave out: 2.13.0+cu130
     return found
 
 
