@@ -72,13 +72,17 @@ class Choice:
         sampled = bool(do_sample or given)
         return cls(sampled, 1.0 if temperature is None else temperature, top_k, top_p, num_beams, seed or 0)
 
-    def warpers(self) -> list[Any]:
-        """Transformers' own, in the order in which its `generate` puts them."""
+    def warpers(self, endings: int = 0) -> list[Any]:
+        """Transformers' own, in the order in which its `generate` puts them, for so many ids that end a text.
+
+        Beams are drawn without putting back, so a token that does not end the text must be left to each.
+        """
         from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-        warpers = [TemperatureLogitsWarper(self.temperature)] if self.sampled and self.temperature != 1 else []
-        warpers += [TopKLogitsWarper(self.top_k)] if self.top_k is not None else []
-        return warpers + ([TopPLogitsWarper(self.top_p)] if self.top_p is not None else [])
+        least = max(2, endings + 1) if self.beams > 1 else 1
+        warpers = [TemperatureLogitsWarper(self.temperature)] if self.temperature != 1 else []
+        warpers += [TopKLogitsWarper(self.top_k, min_tokens_to_keep=least)] if self.top_k is not None else []
+        return warpers + ([TopPLogitsWarper(self.top_p, min_tokens_to_keep=least)] if self.top_p is not None else [])
 
     @contextmanager
     def seeded(self, device: Any) -> Iterator[None]:

@@ -66,7 +66,7 @@ class TorchDecoder:
                 generation_config=self._config(limits, choice),
                 past_key_values=cache,
                 # the timer comes last: what is left of a step after it is the draw, or finding the largest
-                logits_processor=LogitsProcessorList([*choice.warpers(), timer]),
+                logits_processor=LogitsProcessorList([*choice.warpers(len(limits.end)), timer]),
             )
         rows = tuple(trimmed(row, limits.end) for row in output[:, ids.shape[1] :].tolist())
         steps = max(map(len, rows)) if choice.beams == 1 else None

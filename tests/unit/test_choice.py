@@ -106,7 +106,8 @@ def test_beams_find_what_transformers_finds(model):
 
 
 def test_beams_are_drawn_with_a_seed_too(model):
-    assert made(model, num_beams=2, do_sample=True) == made(model, num_beams=2, do_sample=True)
+    asked = {"num_beams": 2, "top_k": 1, "seed": 4}  # a beam has two to draw from, whatever top_k says
+    assert made(model, **asked) == made(model, **asked)
 
 
 def test_beams_do_not_stream(model):
@@ -332,7 +333,10 @@ def test_choices_on_cuda(tmp_path):
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     with lease("cuda", tmp_path):
-        eager, kept = opened(device=CUDA), static(opened(device=CUDA))
+        eager, kept = opened(device=CUDA), opened(device=CUDA)
+        for model in (eager, kept):  # in bfloat16 another order of sums is another token now and then
+            model.load_with(dtype="float32")
+        static(kept)
         for asked in ASKED:
             assert made(eager, **asked) == made(eager, **asked)
         assert made(kept) == made(eager)

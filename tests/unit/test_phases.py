@@ -47,3 +47,12 @@ def test_the_timeline_shows_prefill():
     plain = charts(replace(RECORD, samples=(watched,), tokens=None))[-1]
     assert 'class="part"' not in plain.svg
     assert "prefill" not in plain.said
+
+
+def test_the_timeline_shows_the_device_first_and_counters_last():
+    names = ["resident_bytes", "cpu_seconds", "energy_joules", "mine", "power_watts", "sm_activity_ratio"]
+    samples = tuple(Series("s", name, "", (10 * S, 11 * S), (1.0, 2.0)) for name in names)
+    drawn = charts(replace(RECORD, samples=samples))[-1].svg
+    assert sorted(names, key=drawn.index) == [
+        "sm_activity_ratio", "power_watts", "resident_bytes", "mine", "cpu_seconds", "energy_joules",
+    ]  # fmt: skip
