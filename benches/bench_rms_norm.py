@@ -23,6 +23,6 @@ def bench_rms_norm(columns, way, device, measure):
     weight = torch.randn(columns, generator=generator).to(device.torch_name)
 
     run = measure(torch.compile(rms_norm) if way == "compiled" else rms_norm, x, weight)
-    run.count(rows=ROWS)
+    run.count(rows=ROWS, bytes=2 * x.nbytes)  # read once, written once
 
     torch.testing.assert_close(run.output, torch.nn.functional.rms_norm(x, (columns,), weight, EPSILON))

@@ -9,14 +9,21 @@ from typing import Any
 
 from . import svg
 from .groups import Row, score_text
+from .phases import spans
 from .provenance import fact_text
-from .quantity import digits, quantity_text, text, unit_for
-from .record import Record, TokenTimes
+from .quantity import digits, percent, quantity_text, text, unit_for
+from .record import Record, Series, TokenTimes
 from .stats import P99_NEEDS, quantile
 from .summary import throughput
 
 #: A device timeline has at most so many panels (chosen here: they are read one under the other).
-MOST_PANELS = 6
+MOST_PANELS = 8
+#: Panels that come first, and in this order: the device before its host; counters, which only rise, come last.
+_PANELS_FIRST = (
+    "gpu_busy_ratio", "sm_activity_ratio", "tensor_activity_ratio", "dram_activity_ratio", "power_watts",
+    "memory_used_bytes", "sm_clock_hertz",
+)  # fmt: skip
+_COUNTERS = ("cpu_seconds", "energy_joules")
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def _quantiles(values: Sequence[float], one: str) -> str:
 
 def _timeline(record: Record) -> Chart | None:
     """Panels of what was sampled under one time axis, over the span of the rounds and the samples."""
-    shown = [series for series in record.samples if series.values]
+    shown = sorted((series for series in record.samples if series.values), key=_panel_place)
     if not shown:
         return None
     timing = record.timing
@@ -85,11 +92,19 @@ def _timeline(record: Record) -> Chart | None:
     panels = [svg.panel(f"{s.name} ({s.sampler})", s.unit, s.at_ns, s.values, span) for s in shown[:MOST_PANELS]]
     more = f" {len(shown) - MOST_PANELS} more quantities are in the samples file." if len(shown) > MOST_PANELS else ""
     samples = sum(len(series.values) for series in shown)
+    prefills = [(part.start_ns, part.end_ns) for part in spans(record) if part.phase == "prefill"]
+    darker = " The dark part of a round is prefill." if prefills else ""
     return Chart(
         "The device meanwhile",
-        "".join(panels) + svg.time_axis(span, starts, seconds, loops),
-        f"{samples:,} samples; no line is drawn across a gap in sampling.{more}",
+        "".join(panels) + svg.time_axis(span, starts, seconds, loops, prefills),
+        f"{samples:,} samples; no line is drawn across a gap in sampling.{darker}{more}",
     )
+
+
+def _panel_place(series: Series) -> int:
+    if series.name in _PANELS_FIRST:
+        return _PANELS_FIRST.index(series.name)
+    return len(_PANELS_FIRST) + (series.name in _COUNTERS)
 
 
 def facts(row: Row) -> list[Facts]:
@@ -98,9 +113,11 @@ def facts(row: Row) -> list[Facts]:
     parts = [
         Facts("Time of one call", _times(record, columns)),
         Facts("Tokens", _tokens(record.tokens, columns) if record.tokens else []),
-        Facts("Throughput", [(f"{unit}/s", digits(rate)) for unit, rate in throughput(record).items()]),
+        Facts("Throughput", _rates(record)),
         Facts("Scores", [_score(name, record) for name in record.scores]),
         Facts("Memory, peak", _memory(record)),
+        Facts("Energy", _energy(record, columns)),
+        Facts("Cost of one call", _cost(record, columns)),
         Facts("Model", _known(vars(record.model) if record.model else {}, without=("details",))),
         Facts("Model, further", _known(record.model.details if record.model else {})),
         Facts("Dataset", _known(vars(record.dataset) if record.dataset else {})),
@@ -147,6 +164,14 @@ def _tokens(tokens: TokenTimes, columns: dict[str, Any]) -> list[tuple[str, str]
     ]
 
 
+def _rates(record: Record) -> list[tuple[str, str]]:
+    own = {"flops": "flops_per_second", "bytes": "bytes_per_second"}
+    return [
+        (f"{unit}/s", quantity_text(own[unit], rate) if unit in own else digits(rate))
+        for unit, rate in throughput(record).items()
+    ]
+
+
 def _score(name: str, record: Record) -> tuple[str, str]:
     score = record.scores[name]
     error = f" ± {digits(score.standard_error)} (standard error)" if score.standard_error else ""
@@ -158,7 +183,8 @@ def _memory(record: Record) -> list[tuple[str, str]]:
     names = {
         "process_peak_bytes": "process", "device_allocated_peak_bytes": "device, tensors",
         "device_reserved_peak_bytes": "device, reserved", "device_process_bytes": "device, this process",
-        "device_used_bytes": "device, everyone",
+        "device_used_bytes": "device, everyone", "weights_bytes": "weights", "kv_cache_bytes": "KV cache",
+        "activations_peak_bytes": "activations", "oom_asked_bytes": "asked for when memory ran out",
     }  # fmt: skip
     rows = []
     for name, said in names.items():
@@ -167,6 +193,37 @@ def _memory(record: Record) -> list[tuple[str, str]]:
             source = record.memory.sources.get(name)
             rows.append((said, quantity_text("bytes", value) + (f" ({source})" if source else "")))
     return rows
+
+
+def _energy(record: Record, columns: dict[str, Any]) -> list[tuple[str, str]]:
+    names = {"one call": "energy_joules", "one token": "joules_per_token"}
+    rows = [(said, quantity_text("joules", columns[name])) for said, name in names.items() if columns[name] is not None]
+    idle = record.idle
+    if idle is not None:
+        rows.append(("idle", f"{quantity_text('watts', idle.watts)} ({idle.source}, over {digits(idle.seconds)} s)"))
+    return rows
+
+
+def _cost(record: Record, columns: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a call takes, what the device can do, and the ratio of the two; each with its source."""
+    cost = record.cost
+    names = {
+        "arithmetic": ("flops", "flops"), "memory traffic": ("bytes", "bytes_moved"),
+        f"peak arithmetic, {cost.dtype}": ("flops_per_second", "peak_flops_per_second"),
+        "the same, stated": ("flops_per_second", "datasheet_flops_per_second"),
+        "peak bandwidth": ("bytes_per_second", "peak_bytes_per_second"),
+        "bandwidth, stated": ("bytes_per_second", "datasheet_bytes_per_second"),
+    }  # fmt: skip
+    rows = []
+    for said, (quantity, name) in names.items():
+        value, source = getattr(cost, name), cost.sources.get(name)
+        if value is not None:
+            rows.append((said, quantity_text(quantity, value) + (f" ({source})" if source else "")))
+        elif source:
+            rows.append((said, source))
+    shares = {"MFU, of peak arithmetic": "mfu", "MBU, of peak bandwidth": "mbu"}
+    rows += [(said, percent(columns[name])) for said, name in shares.items() if columns[name] is not None]
+    return rows + ([("bound by", columns["bound_by"])] if columns["bound_by"] else [])
 
 
 def _known(found: dict[str, Any], without: Collection[str] = ()) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 # Loaded with the plugin by every pytest run: what a fixture needs it imports when it is used.
-from .errors import ModelbenchError, Unavailable
+from .errors import ModelbenchError, Unavailable, UsageError
 from .session import SESSION
 
 if TYPE_CHECKING:
+    from .cost import Call
     from .datasets import Dataset
     from .device import Device
     from .measure import Measure
@@ -32,6 +33,9 @@ class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
         self.error = error
 
 
+Failed.__module__ = "builtins"  # as pytest's own: its short summary has 80 columns
+
+
 @contextmanager
 def spoken() -> Iterator[None]:
     """Say an error of ours as pytest says its own: what is not here skips, the rest fails in one line."""
@@ -41,6 +45,17 @@ def spoken() -> Iterator[None]:
         pytest.skip(str(error))
     except ModelbenchError as error:
         raise Failed(error) from None
+
+
+def _param(request: pytest.FixtureRequest, axis: str) -> Any:
+    """The value of an axis that has no usual one."""
+    try:
+        return request.param
+    except AttributeError:
+        raise UsageError(
+            f'the fixture {axis} has no value here: mark the function with @pytest.mark.{axis}s("...") and take it '
+            "as an argument"
+        ) from None
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +70,8 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
     with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
         session.environment(leased)  # temperature and clocks as they are before the first bench
+        if not session.settings.once:
+            session.at_rest(leased)  # before anything of ours runs on it
         yield leased
 
 
@@ -82,7 +99,7 @@ def model(request: pytest.FixtureRequest, device: Device, variant: Variant) -> I
 
     session = request.config.stash[SESSION]
     with spoken():
-        text = str(request.param)
+        text = str(_param(request, "model"))
         session.progress(f"loading {text} ({variant})", "", None)
         opened = open_model(parse(text), device, session.settings)
         try:
@@ -108,17 +125,22 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
     from .source import parse
 
     with spoken():
-        return open_dataset(parse(str(request.param)), **dict(request.param.options))
+        wanted = _param(request, "dataset")
+        return open_dataset(parse(str(wanted)), **dict(getattr(wanted, "options", ())))
 
 
 class Watch:
     """What is read beside the clock while rounds run: samples and memory peaks."""
 
-    def __init__(self, session: Session, device: Device) -> None:
-        self.session, self.device = session, device
+    def __init__(self, session: Session, device: Device, bench: str, model: Any = None) -> None:
+        self.session, self.device, self.bench, self.model = session, device, bench, model
+        #: The generations of the model while rounds ran, by size.
+        self.calls: dict[Call, int] = {}
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
+        #: What else is worth saying of it.
+        self.notes: tuple[str, ...] = ()
         #: What the compiler had spent on this model before this bench.
         self.compiled_seconds = 0.0
 
@@ -129,16 +151,32 @@ class Watch:
         from .memory import Peaks
 
         sampling, peaks, compiler = self.session.sampling(self.device), Peaks(self.device), Compiler()
+        calls = getattr(self.model, "calls", {})
         peaks.start()
         sampling.start()
         compiler.start()
+        calls.clear()  # those of the warm-up
         since_us = time_ns() // 1000
         try:
             yield
         finally:
             compiled = compiler.stop()
             self.samples, self.problems = (*sampling.stop(), *compiled, *self._others(since_us)), sampling.problems
-            self.memory = peaks.read()
+            self.memory, self.calls = peaks.read(), dict(calls)
+
+    def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
+        """Say once a session, where --bench-sampler-cost asks for it, what sampling costs this call."""
+        if not self.session.settings.sampler_cost or self.session.weighed:
+            return
+        from .samplers.cost import LONGEST_CALL_SECONDS, measured
+
+        if each_seconds > LONGEST_CALL_SECONDS:
+            return
+        self.session.weighed = True
+        sampling = self.session.sampling(self.device)
+        self.notes += (
+            measured(sampling, block, each_seconds, lambda share: self.session.progress(self.bench, "cost", share)),
+        )
 
     def _others(self, since_us: int) -> tuple[Series, ...]:
         """What other processes took of a GPU meanwhile, where its driver can tell."""
@@ -167,7 +205,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
     model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
-    watch = Watch(session, device)
+    watch = Watch(session, device, item.name, model)
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
@@ -176,9 +214,11 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]
         progress=lambda phase, share: session.progress(item.name, phase, share),
         # what the model has to say, once warm, of what really runs
         prove=getattr(model, "ran", lambda: None),
+        afterwards=watch.weigh,
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,
+        least_seconds=_least_seconds(session, device),
         flush=flusher(device) if settings.cold or item.get_closest_marker("cold") else None,
     )
     facts = getattr(model, "facts", None)
@@ -186,3 +226,12 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]
     item.stash[MEASURE], item.stash[WATCH] = made, watch
     yield made
     made.flush = None  # its buffer is as large as the caches
+
+
+def _least_seconds(session: Session, device: Device) -> float:
+    """How long rounds go on for the device's energy counter; 0 where none was seen."""
+    from .energy import counter, least_seconds
+
+    if session.settings.once or counter(session.at_rest(device), device.kind) is None:
+        return 0.0
+    return least_seconds(device.kind)

@@ -191,9 +191,12 @@ def _texts(records: Sequence[Record], columns: Sequence[dict[str, Any]], score: 
 
 
 def _rate(record: Record) -> str:
-    """The throughput a table has room for: of tokens where they are counted, else of the first count."""
+    """The throughput a table has room for: of tokens where they are counted, else of the first count.
+
+    FLOPs and bytes are no work that anybody asked for: the page tells of them under Cost.
+    """
     rates = throughput(record)
-    unit = "tokens" if "tokens" in rates else next(iter(rates), "")
+    unit = "tokens" if "tokens" in rates else next((unit for unit in rates if unit not in ("flops", "bytes")), "")
     return f"{digits(rates[unit])} {unit}/s" if unit else ""
 
 

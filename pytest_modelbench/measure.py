@@ -7,9 +7,10 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise, repeat
+from numbers import Real
 from time import get_clock_info, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -75,16 +76,23 @@ class Run:
         """Say how much work one call does: `run.count(tokens=64)`; throughput is derived, in units a second.
 
         After `measure.each` a sequence may give each call's own: `run.count(images=[8, 8, 3])`; its mean is kept.
+        `flops` and `bytes` (that it must move) also say how near a call comes to the device's peaks: `mfu`, `mbu`.
         Raises UsageError for anything but finite numbers of at least zero.
         """
         for unit, given in units.items():
-            amounts = given if isinstance(given, (list, tuple)) else [given]
+            plain = given.tolist() if hasattr(given, "tolist") else given  # numpy's and torch's
+            amounts = plain if isinstance(plain, (list, tuple)) else [plain]
             for amount in amounts:
-                if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:
+                if isinstance(amount, bool) or not isinstance(amount, Real) or not 0 <= float(amount) < math.inf:
                     raise UsageError(f"run.count({unit}={given!r}) is no count of {unit}; give finite numbers >= 0")
-            if not amounts:
-                raise UsageError(f"run.count({unit}={given!r}) is empty; give one number, or one a call")
-            self.counts[unit] = sum(amounts) / len(amounts)
+            if amounts is plain and len(amounts) != len(self.outputs):
+                raise UsageError(
+                    f"run.count({unit}={given!r}) has {len(amounts)} numbers for {len(self.outputs)} calls; "
+                    "give one number, or one a call"
+                )
+            if unit in self.counts:
+                raise UsageError(f"run.count({unit}=...) was called twice; a Record holds one count of a unit")
+            self.counts[unit] = float(sum(amounts)) / len(amounts)
 
     def score(self, metric: str, predictions: Sequence[Any], references: Sequence[Any] | None, **options: Any) -> float:
         """Judge outputs by a metric and keep the score and its items in the Record.
@@ -99,6 +107,7 @@ class Run:
             raise UsageError(f"run.score({metric!r}) needs references, and the dataset has none")
         result = declared(predictions, references, **options)
         score = result if isinstance(result, Score) else _mean_score(declared, result)
+        score = replace(score, value=float(score.value), items=tuple(float(item) for item in score.items))
         if not math.isfinite(score.value):
             raise UsageError(f"run.score({metric!r}) gave {score.value}: not a finite number")
         self.scores[metric] = score
@@ -130,9 +139,13 @@ class Measure:
     progress: Callable[[str, float | None], None]
     #: Asked once the call is warm, before anything is timed: raises Fallback when something else ran than was asked.
     prove: Callable[[], None] = lambda: None
+    #: Given the call after its rounds: a timed block of so many calls, and the seconds of one.
+    afterwards: Callable[[Callable[[int], float], float], None] = lambda block, each_seconds: None
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0
+    #: Rounds do not stop by precision before: an energy counter needs so long a window.
+    least_seconds: float = 0.0
     #: Empties the device's caches: called before each timed call, outside the clock; None leaves them as they are.
     flush: Callable[[], None] | None = None
     run: Run | None = None
@@ -160,6 +173,7 @@ class Measure:
                         rounds.add(timed)
                         if isinstance(output, Generation):
                             clocks.append(output.clock())
+                self.afterwards(lambda calls: self._round(call, calls)[0].seconds, each_seconds)
                 run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first, timer_seconds, run.notes)
                 if clocks:
                     run.tokens = _token_times(clocks, output)
@@ -177,7 +191,9 @@ class Measure:
         if not things:
             raise UsageError(f"{self.bench}: measure.each got no items")
         if self.once:
-            run.outputs = [f(thing) for thing in things]
+            for thing in things:
+                run.outputs.append(f(thing))
+                _refuse_lazy(self.bench, f, run.outputs[-1])
         else:
             with _steady_gc():
                 first, output = self._round(partial(f, things[0]), 1)
@@ -193,6 +209,8 @@ class Measure:
                         timed, output = self._round(partial(f, thing), 1, self.flush)
                         rounds.add(timed)
                         run.outputs.append(output)
+                for output in run.outputs:
+                    _refuse_lazy(self.bench, f, output)
                 run.timing = rounds.timing("each", 1, 3, first, timer_seconds, run.notes, stopped_by="items")
         run.output = run.outputs[-1]
         _look_at_tokens(run)
@@ -320,6 +338,7 @@ class _Rounds:
 
     def __init__(self, measure: Measure, least: int) -> None:
         self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
+        self.least_seconds = max(LEAST_PRECISION_SECONDS, measure.least_seconds)
         self.progress, self.cold = measure.progress, measure.flush is not None
         self.rounds: list[_Round] = []
         self.stopped_by: Any = "rounds"
@@ -341,7 +360,7 @@ class _Rounds:
         if self._spent_seconds >= self.max_seconds:
             self.stopped_by = "seconds"
             return False
-        if done >= self._look_at and self._spent_seconds >= LEAST_PRECISION_SECONDS:
+        if done >= self._look_at and self._spent_seconds >= self.least_seconds:
             self._look_at = math.ceil(done * 1.5)  # look a few times only: each look is a chance to stop by luck
             if precision_ratio([timed.seconds for timed in self.rounds]) <= PRECISION_RATIO:
                 self.stopped_by = "precision"
@@ -405,8 +424,11 @@ def _refuse_lazy(bench: str, f: Callable[..., Any], output: Any) -> None:
     if inspect.iscoroutine(output):
         output.close()
         raise UsageError(f"{bench}: {_name(f)} gave a coroutine that never ran; measure a function that awaits it")
-    if inspect.isgenerator(output) or inspect.isasyncgen(output):
-        raise UsageError(f"{bench}: {_name(f)} gave a generator that never ran; use measure.stream")
+    if isinstance(output, Iterator) or inspect.isasyncgen(output):
+        kind = type(output).__name__
+        raise UsageError(f"{bench}: {_name(f)} gave a {kind} that has not run; use measure.stream, or list() it inside")
+    if inspect.isawaitable(output) or (callable(getattr(output, "result", None)) and hasattr(output, "done")):
+        raise UsageError(f"{bench}: {_name(f)} gave a {type(output).__name__} that may not be done; wait for it inside")
 
 
 @contextmanager

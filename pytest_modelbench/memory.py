@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,63 @@ class Peaks:
             _add_allocator(self.device, read, sources)
             _add_driver(self.device, read, sources)
         return Memory(**read, sources=sources)
+
+
+# -- its parts
+
+
+def with_parts(memory: Memory, weights: int | None, kv_cache: tuple[int | None, str], torch_owns: bool) -> Memory:
+    """Peaks with what they are made of: the model's weights, its KV cache, and what is left of torch's peak."""
+    kv_bytes, kv_source = kv_cache
+    sources = {"weights_bytes": "parameters and buffers of the module, shared ones once", "kv_cache_bytes": kv_source}
+    if not torch_owns:
+        sources["weights_bytes"] += ", before another runtime took them"
+    peak, left = memory.device_allocated_peak_bytes, None
+    if not torch_owns or peak is None:
+        sources["activations_peak_bytes"] = "not known: the peak of the runtime's own allocator is not read"
+    elif weights is not None and kv_bytes is not None:
+        left = peak - weights - kv_bytes
+        sources["activations_peak_bytes"] = "allocated peak less weights and KV cache: workspaces are in it"
+    if left is not None and left < 0:
+        left = None
+        sources["activations_peak_bytes"] = "not known: weights and KV cache are more than was allocated here"
+    return replace(
+        memory,
+        weights_bytes=weights,
+        kv_cache_bytes=kv_bytes,
+        activations_peak_bytes=left,
+        sources=memory.sources | sources,
+    )
+
+
+# -- when there was no more
+
+_SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60, "bytes": 1}
+#: torch on devices, torch on the host, numpy, ONNX Runtime's arena; a number and perhaps its unit.
+_ASKED = re.compile(
+    r"(?:[Tt]ried to allocate|Unable to allocate|requested buffer of size|Failed to allocate)\s+"
+    r"(?P<number>\d+(?:\.\d*)?)(?:\s*(?P<unit>[KMGTPE]iB|bytes|B)\b)?"
+)
+#: By name, because the libraries they come from may not be here.
+_OOM_TYPES = {"OutOfMemoryError", "MemoryError"}
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: by its type, or as torch's and ONNX Runtime's allocators say it."""
+    text = str(error)
+    told = "out of memory" in text.lower() or "can't allocate memory" in text or "Failed to allocate memory" in text
+    library = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+    return (told and library) or isinstance(error, MemoryError) or type(error).__name__ in _OOM_TYPES
+
+
+def asked_bytes(text: str) -> int | None:
+    """The size that could not be had, as an error tells it; None where it does not.
+
+    >>> asked_bytes("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB")
+    21474836480
+    """
+    found = _ASKED.search(text)
+    return round(float(found["number"]) * _SIZES[found["unit"] or "bytes"]) if found else None
 
 
 # -- of this process

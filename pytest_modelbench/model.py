@@ -45,6 +45,11 @@ class Model:
         return self._module is not None
 
     @property
+    def handed_over(self) -> bool:
+        """Whether another runtime than torch holds the weights."""
+        return bool(self._handed_to)
+
+    @property
     def module(self) -> Any:
         """The loaded thing (a torch module, for the torch families); read at first touch."""
         if self._handed_to:

@@ -15,20 +15,22 @@ AXES = ("device", "model", "variant", "dataset")
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the options; a short name that another plugin has taken is left to it."""
+    """Declare the options; the short names of the axes follow in `add_short_options`."""
     group = parser.getgroup("modelbench", "benchmarks of models")
+    add = group.addoption
     for axis in AXES:
         text = f"run on these {axis}s, a comma list; narrows what a mark declares, or takes its place"
-        try:
-            group.addoption(f"--bench-{axis}", f"--{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
-        except ValueError:
-            group.addoption(f"--bench-{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
-    add = group.addoption
+        add(f"--bench-{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
     add("--bench-once", action="store_true", help="run every bench one time, untimed and ungated")
     add("--bench-rounds", type=int, metavar="N", help="time exactly N rounds a bench")
     add("--bench-max-seconds", type=float, default=5.0, metavar="S", help="stop timing a bench after S seconds (5)")
     add("--bench-cold", action="store_true", help="flush the device's caches before each timed call")
     add("--bench-mock", action="store_true", help="run simulated benches too")
+    add(
+        "--bench-sampler-cost",
+        action="store_true",
+        help="measure once what sampling costs the rounds, on the first bench whose call takes at most 2 s (30 s more)",
+    )
     add(
         "--bench-store",
         action="append",
@@ -48,6 +50,16 @@ def add_options(parser: pytest.Parser) -> None:
         help="open this model's pickled weights, which can run any code",
     )
     add("--bench-trust-remote-code", action="append", metavar="MODEL", help="let this model's own code run")
+
+
+def add_short_options(parser: pytest.Parser) -> None:
+    """Declare `--device`, `--model`, `--variant`, `--dataset` where nobody else has: called when everybody has."""
+    groups = [parser._anonymous, *parser._groups]  # pytest has no public way to ask which names are taken
+    taken = {name for group in groups for option in group.options for name in option.names()}
+    group = parser.getgroup("modelbench")
+    for axis in AXES:
+        if f"--{axis}" not in taken:
+            group.addoption(f"--{axis}", dest=f"bench_{axis}", metavar="NAMES", help=f"short for --bench-{axis}")
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -73,6 +85,7 @@ def read_settings(config: pytest.Config) -> Settings:
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
         cold=option.bench_cold,
+        sampler_cost=option.bench_sampler_cost,
         trust_remote_code=frozenset(option.bench_trust_remote_code or ()),
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         session=worker.get("modelbench_session") or _new_session(),
@@ -95,6 +108,8 @@ def _places(given: list[str] | None, option: str) -> tuple[tuple[str, str], ...]
         kind, separator, place = text.partition(":")
         if not (kind and separator and place):
             raise UsageError(f"{option} {text!r} is not KIND:PLACE; write for example {option} parquet:results/data")
+        if option == "--bench-report" and (Path(place).is_dir() or not Path(place).name):
+            raise UsageError(f"{option} {text!r}: {place} is a folder; name a file in it")
         places.append((kind, place))
     return tuple(places)
 

@@ -30,6 +30,12 @@ UNITS: dict[str, tuple[Unit, ...]] = {
     "joules": (Unit("mJ", 1e-3), Unit("J", 1.0), Unit("kJ", 1e3)),
     "watts": (Unit("mW", 1e-3), Unit("W", 1.0), Unit("kW", 1e3)),
     "hertz": (Unit("Hz", 1.0), Unit("kHz", 1e3), Unit("MHz", 1e6), Unit("GHz", 1e9)),
+    "flops": tuple(Unit(f"{prefix}FLOP", 1e3**i) for i, prefix in enumerate(("", "k", "M", "G", "T", "P"))),
+    "flops_per_second": tuple(
+        Unit(f"{prefix}FLOP/s", 1e3**i) for i, prefix in enumerate(("", "k", "M", "G", "T", "P"))
+    ),
+    # bandwidths in powers of ten, as the makers of memory state them
+    "bytes_per_second": tuple(Unit(f"{prefix}B/s", 1e3**i) for i, prefix in enumerate(("", "k", "M", "G", "T"))),
     "count": (Unit("", 1.0), Unit("k", 1e3), Unit("M", 1e6), Unit("G", 1e9)),
 }
 

@@ -126,6 +126,12 @@ class Memory:
     device_process_bytes: int | None = None
     #: Everyone on the device, as the driver counts it.
     device_used_bytes: int | None = None
+    #: Parts of the allocated peak: the model's tensors, its KV cache when it is fullest, and the rest.
+    weights_bytes: int | None = None
+    kv_cache_bytes: int | None = None
+    activations_peak_bytes: int | None = None
+    #: What was asked for when there was no more, where the error says it.
+    oom_asked_bytes: int | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -136,6 +142,40 @@ class Memory:
         another runtime takes, and runtimes keep what they took. Where the driver gives none, torch's reserved peak.
         """
         return self.device_process_bytes or self.device_reserved_peak_bytes or self.process_peak_bytes
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call computes and moves, and what the device can do at most; `sources` says how each is known.
+
+    Utilisations are functions of these and the time: `cost.py`.
+    """
+
+    #: Operations of arithmetic in one call; a multiplication with its addition is two.
+    flops: float | None = None
+    #: Bytes that one call has to bring from the device's memory, each once.
+    bytes_moved: float | None = None
+    #: The same of one decode step, the mean of them: weights and the KV cache so far.
+    step_bytes: float | None = None
+    #: The arithmetic that the peak is of: bfloat16, float32, tf32, ...
+    dtype: str | None = None
+    #: Peaks that a canary measured on this device.
+    peak_flops_per_second: float | None = None
+    peak_bytes_per_second: float | None = None
+    #: The same as its maker states them; dense, never the sparse figure.
+    datasheet_flops_per_second: float | None = None
+    datasheet_bytes_per_second: float | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Idle:
+    """What the device drew before the session's first bench, when nothing of ours ran on it."""
+
+    watts: float
+    #: How long it was looked at, and which reading this is from.
+    seconds: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -201,6 +241,8 @@ class Record:
     counts: dict[str, float] = field(default_factory=dict)
     scores: dict[str, Score] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    cost: Cost = field(default_factory=Cost)
+    idle: Idle | None = None
     samples: tuple[Series, ...] = ()
     caveats: tuple[Caveat, ...] = ()
     #: Notes a person can act on that limit nothing.
@@ -252,7 +294,11 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (tuple, list)):
         return [_plain(inner) for inner in value]
-    return value
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return _plain(value.item())  # a scalar of numpy's or torch's
+    return str(value)
 
 
 @cache

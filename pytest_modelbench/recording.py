@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from traceback import walk_tb
 from typing import Any
 
 import pytest
 
-from . import caveats
-from .collect import MARKS, PREFIX, axis_values, is_bench
+from . import accounts, caveats
+from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
+from .energy import idle, short_window
 from .errors import Fallback, UsageError
 from .fixtures import MEASURE, WATCH, Failed
 from .measure import Run
-from .record import DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
+from .memory import asked_bytes, ran_out
+from .quantity import quantity_text
+from .record import Cost, DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
 from .session import SESSION
 
 STARTED = pytest.StashKey[tuple[str, float]]()
 #: The attribute of a report that carries the dict; xdist sends it along.
 ATTRIBUTE = "modelbench_record"
-#: Type names, because the libraries they come from may not be here.
-_OOM_TYPES = {"OutOfMemoryError", "MemoryError"}
+#: Texts that a number, a truth value or None has too.
+_LITERALS = {"True", "False", "None", "nan", "inf", "-inf"}
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
 
 def begin(item: pytest.Item) -> None:
@@ -39,6 +47,29 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
         assert isinstance(item, pytest.Function)
         record = _record(item, call, report)
         setattr(report, ATTRIBUTE, to_dict(replace(record, caveats=caveats.found(record))))
+        _let_go(item, call, record)
+
+
+def _let_go(item: pytest.Function, call: pytest.CallInfo[Any], record: Record) -> None:
+    """Drop what a bench made: items live as long as the session, and its outputs may be on the device.
+
+    When memory ran out, what the frames of its traceback hold goes too, and the device gets its cache back.
+    """
+    if MEASURE in item.stash:
+        del item.stash[MEASURE], item.stash[WATCH]
+    device: Any = item.funcargs.get("device")
+    if record.outcome != "oom" or call.excinfo is None or item.config.getoption("usepdb", False):
+        return
+    error: BaseException | None = call.excinfo.value
+    while error is not None:
+        for frame, _ in walk_tb(error.__traceback__):
+            with suppress(RuntimeError):  # ours are still running
+                frame.clear()
+                _ = frame.f_locals  # before Python 3.13 a copy is kept, and emptied when it is asked for again
+        error = error.__cause__ or error.__context__
+    gc.collect()
+    if device is not None:
+        device.empty_cache()
 
 
 def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.TestReport) -> Record:
@@ -47,13 +78,18 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     measure, watch = item.stash.get(MEASURE, None), item.stash.get(WATCH, None)
     run = measure.run if measure else None
     outcome, reason = _outcome(call, report)
+    memory = accounts.memory(watch) if watch else Memory()
+    if outcome == "oom" and call.excinfo is not None:
+        asked = asked_bytes(str(call.excinfo.value))
+        memory = replace(memory, oom_asked_bytes=asked)
+        reason = f"{quantity_text('bytes', asked)} asked: {reason}" if asked is not None else reason
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = (*(run.notes if run else ()), *(watch.problems if watch else ()))
+    notes = (*(run.notes if run else ()), *((*watch.problems, *watch.notes) if watch else ()))
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(
-        bench=f"{_relative(item.path, session.settings.root)}::{item.originalname}",
+        bench=f"{_relative(item.path, session.settings.root)}::{_qualified(item)}",
         axes={name: _text(value, name, item) for name, value in axis_values(item).items()},
         nodeid=item.nodeid,
         outcome=outcome,
@@ -63,9 +99,11 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         tokens=run.tokens if run and outcome != "invalid" else None,
         counts=dict(run.counts) if run else {},
         scores=dict(run.scores) if run else {},
-        memory=(watch and watch.memory) or Memory(),
+        memory=memory,
+        cost=accounts.cost(run, watch) if run and watch and outcome != "invalid" else Cost(),
+        idle=idle(session.at_rest(device), device.kind) if run and run.timing else None,
         samples=watch.samples if watch else (),
-        caveats=tuple(run.caveats) if run else (),
+        caveats=(*run.caveats, *short_window(watch.samples, device.kind, run.timing)) if run and watch else (),
         notes=notes,
         model=_facts(item, "model", ModelFacts),
         dataset=_facts(item, "dataset", DatasetFacts),
@@ -80,18 +118,20 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
 
 def check_measured(item: pytest.Function) -> None:
     """Raise UsageError for a bench that took `measure` and ended without calling it."""
+    if measures_nothing(item):
+        raise UsageError(f"{item.name} measures nothing: take the fixture `measure` and call it once")
     measure = item.stash.get(MEASURE, None)
     if measure is not None and measure.run is None:
         raise UsageError(f"{item.name} never called measure(...): there is nothing to record")
 
 
-def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
+def attach_crash(nodeid: str, report: pytest.TestReport, config: pytest.Config) -> None:
     """A bench whose worker died with it is a row too, though all that is known is its name."""
     path, _, name = nodeid.partition("::")
-    if not name.startswith(PREFIX):
+    if not name.rpartition("::")[2].startswith(PREFIX):
         return
     record = Record(
-        bench=f"{path}::{name.partition('[')[0]}",
+        bench=f"{_relative(config.rootpath / path, config.stash[SESSION].settings.root)}::{name.partition('[')[0]}",
         axes={"id": name.partition("[")[2].removesuffix("]")} if "[" in name else {},
         nodeid=nodeid,
         outcome="error",
@@ -103,7 +143,7 @@ def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
 
 def detach(report: pytest.TestReport, session: str) -> Record | None:
     """The Record that rides on a report, if one does."""
-    carried = getattr(report, ATTRIBUTE, None)
+    carried = getattr(report, ATTRIBUTE, None) if report.outcome != "rerun" else None  # type: ignore[comparison-overlap]
     return replace(from_dict(carried), session=session) if carried else None
 
 
@@ -120,7 +160,7 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     reason = _one_line(error)
     if isinstance(cause, Fallback):
         return "invalid", reason
-    if type(cause).__name__ in _OOM_TYPES or "out of memory" in str(cause).lower():
+    if ran_out(cause):
         return "oom", reason
     return ("error" if report.when == "setup" else "failed"), reason
 
@@ -166,10 +206,22 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
+def _qualified(item: pytest.Function) -> str:
+    """The function with the classes it stands in: `TestA::bench_x`."""
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    return "::".join([*classes, item.originalname])
+
+
 def _text(value: Any, name: str, item: pytest.Function) -> str:
-    if name in MARKS or isinstance(value, (str, int, float, bool)) or value is None:
+    """A parameter as text, unlike that of every other value: `1` and `"1"` differ, and so do two lambdas."""
+    if name in MARKS:
         return str(value)
-    return str(getattr(value, "__name__", f"{name}{item.callspec.indices[name]}"))
+    if isinstance(value, str):
+        return value if value not in _LITERALS and not _NUMBER.fullmatch(value) else repr(value)
+    if isinstance(value, (int, float)) or value is None:
+        return str(value)
+    own = getattr(value, "__name__", "")
+    return own if own.isidentifier() else f"{name}{item.callspec.indices[name]}"
 
 
 def _source_digest(item: pytest.Function) -> str | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from .cost import bound_by, call_seconds, mbu, mfu
+from .energy import joules_per_call, joules_per_token
 from .record import Record
 from .stats import P99_NEEDS, median, quantile, spread_ratio, tpot
 
 #: Axes with a column of their own in every row; other parametrized axes follow as `axis_<name>`.
 AXES = ("model", "variant", "device", "dataset", "batch_size")
 
-_FLOATS = ("_seconds", "_ratio", "_per_second")
+_FLOATS = ("_seconds", "_ratio", "_per_second", "_joules", "_watts")
+_FLOATS_TOO = {"flops", "bytes_moved", "mfu", "mbu", "joules_per_token"}
 _INTS = {
     "rounds",
     "loops",
@@ -28,7 +31,7 @@ def column_type(name: str) -> type[str] | type[int] | type[float] | type[bool]:
     """The type of a column of `row`, so that a store can type it where every value is None."""
     if name.startswith("axis_"):
         return str
-    if name.startswith(("count_", "score_")) or name.endswith(_FLOATS):
+    if name.startswith(("count_", "score_")) or name.endswith(_FLOATS) or name in _FLOATS_TOO:
         return float
     if name in _INTS or name.endswith("_bytes"):
         return int
@@ -45,6 +48,8 @@ def row(record: Record) -> dict[str, Any]:
         **_seconds(record),
         **_tokens(record),
         **_memory(record),
+        **_energy(record),
+        **_cost(record),
         "caveats": ",".join(dict.fromkeys(caveat.kind for caveat in record.caveats)),
         **_provenance(record),
         **{f"count_{unit}": value for unit, value in record.counts.items()},
@@ -96,8 +101,7 @@ def throughput(record: Record) -> dict[str, float]:
     timing = record.timing
     if timing is None or not timing.rounds_seconds:
         return {}
-    values = timing.rounds_seconds
-    seconds = sum(values) / len(values) if timing.verb == "each" else median(values)
+    seconds = call_seconds(timing)
     return {unit: count / seconds for unit, count in record.counts.items()} if seconds else {}
 
 
@@ -112,14 +116,16 @@ def _tokens(record: Record) -> dict[str, Any]:
         return columns
     gaps = sorted(gap for gaps in times.itl_seconds for gap in gaps)
     ttft, e2el = median(times.ttft_seconds), median(times.e2el_seconds)
-    # steps after the first, each giving one token to every sequence of the batch
-    decode = [times.batch_size * len(gaps) / sum(gaps) for gaps in times.itl_seconds if sum(gaps) > 0]
+    # a step gives a token to each sequence of the batch, but to those that ended before the others
+    steps = max(map(len, times.itl_seconds)) + 1
+    missing = times.batch_size * steps - times.new_tokens
+    decode = [(times.batch_size * len(gaps) - missing) / sum(gaps) for gaps in times.itl_seconds if sum(gaps) > 0]
     columns |= {
         "ttft_seconds": ttft,
         "ttft_device_seconds": median(times.ttft_device_seconds) if times.ttft_device_seconds else None,
         "itl_p50_seconds": median(gaps) if gaps else None,
         "itl_p95_seconds": quantile(gaps, 0.95) if gaps else None,
-        "tpot_seconds": tpot(ttft, e2el, times.new_tokens / times.batch_size),
+        "tpot_seconds": tpot(ttft, e2el, steps),  # of the longest sequence, whose last token e2el is
         "e2el_seconds": e2el,
         "prefill_tokens_per_second": times.prompt_tokens / ttft if times.prompt_tokens and ttft else None,
         "decode_tokens_per_second": median(decode) if decode else None,
@@ -138,6 +144,33 @@ def _memory(record: Record) -> dict[str, Any]:
         "device_reserved_peak_bytes": memory.device_reserved_peak_bytes,
         "device_process_bytes": memory.device_process_bytes,
         "device_used_bytes": memory.device_used_bytes,
+        "weights_bytes": memory.weights_bytes,
+        "kv_cache_bytes": memory.kv_cache_bytes,
+        "activations_peak_bytes": memory.activations_peak_bytes,
+        "oom_asked_bytes": memory.oom_asked_bytes,
+    }
+
+
+def _energy(record: Record) -> dict[str, Any]:
+    return {
+        "energy_joules": joules_per_call(record),
+        "joules_per_token": joules_per_token(record),
+        "idle_watts": record.idle.watts if record.idle else None,
+    }
+
+
+def _cost(record: Record) -> dict[str, Any]:
+    cost = record.cost
+    return {
+        "flops": cost.flops,
+        "bytes_moved": cost.bytes_moved,
+        "mfu": mfu(record),
+        "mbu": mbu(record),
+        "bound_by": bound_by(record),
+        "peak_flops_per_second": cost.peak_flops_per_second,
+        "peak_bytes_per_second": cost.peak_bytes_per_second,
+        "datasheet_flops_per_second": cost.datasheet_flops_per_second,
+        "datasheet_bytes_per_second": cost.datasheet_bytes_per_second,
     }
 
 

@@ -13,10 +13,11 @@ PACKAGE = Path(pytest_modelbench.__file__).parent
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxruntime", "onnx", "datasets", "evaluate",
          "pynvml", "psutil", "filelock", "duckdb", "accelerate", "gguf", "tokenizers", "safetensors"}  # fmt: skip
 #: The pytest skin.
-SKIN = {"plugin", "options", "collect", "fixtures", "recording", "progress", "session", "hookspecs"}
+SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs"}
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
-         "catalog", "files", "cache", "groups", "svg", "detail", "provenance", "caveats"}  # fmt: skip
+         "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
+         "cost", "energy", "datasheet", "caveats"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
 
@@ -97,6 +98,7 @@ def test_every_room_has_its_place():
         "memory",
         "compiler",
         "cold",
+        "canary",
         "journal",
         "environment",
         "models",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from ..choice import Asked, Choice
+from ..cost import Call
 from ..errors import UsageError
 from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..model import Model
 from ..record import ModelFacts
 from .torch_decoder import TorchDecoder
+from .work import Work
 
 if TYPE_CHECKING:
     from ..device import Device
@@ -50,6 +54,10 @@ class TextModel(Model):
     _ending: frozenset[int] = frozenset()
     #: Encoded prompts by (prompts, chat): rounds of one call do not time tokenization again.
     _encoded: dict[tuple[tuple[str, ...], bool], Prompts] = field(default_factory=dict)
+    #: The generations made, by size; emptied by who wants to know those of a while.
+    calls: Counter[Call] = field(default_factory=Counter)
+    #: What they compute and move; known once the weights were read.
+    work: Work | None = None
 
     @property
     def decoder(self) -> Decoder:
@@ -71,6 +79,11 @@ class TextModel(Model):
     def compile_step(self, mode: str) -> None:
         """Make tokens by torch with each step compiled, in one of `torch.compile`'s modes."""
         self.decoder = TorchDecoder(self.module, mode)
+
+    def keep_cache(self) -> None:
+        """Make tokens by torch, eagerly, in a cache whose size is set before the first one."""
+        self.decoder = decoder = TorchDecoder(self.module, static=True)
+        self.note(ran_on=decoder.ran_on)
 
     @property
     def decoder_chosen(self) -> bool:
@@ -94,15 +107,18 @@ class TextModel(Model):
         max_new_tokens: int,
         min_new_tokens: int | None = None,
         chat: bool | None = None,
+        **asked: Unpack[Asked],
     ) -> Generation:
-        """Continue a batch of prompts, greedily; texts and tokens come without the prompt.
+        """Continue a batch of prompts; texts and tokens come without the prompt.
 
         `chat` wraps each prompt as a user's turn in the model's chat template; None does so where there is one.
-        Raises UsageError for no prompts, no tokens, or a chat without a template.
+        Tokens are chosen greedily unless `do_sample`, `temperature`, `top_k`, `top_p`, `seed` or `num_beams` say how.
+        Raises UsageError for no prompts, no tokens, a chat without a template, or a choice that cannot be meant.
         """
-        decoder = self.decoder
+        decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        decoded = decoder.generate(encoded, limits)
+        decoded = decoder.generate(encoded, limits, choice)
+        self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], max(map(len, decoded.rows)))] += 1
         texts = tuple(self.tokenizer.batch_decode([list(row) for row in decoded.rows], skip_special_tokens=True))
         return Generation(texts, decoded.rows, encoded.tokens, limits.max_new_tokens, decoded.clock)
 
@@ -113,14 +129,36 @@ class TextModel(Model):
         max_new_tokens: int,
         min_new_tokens: int | None = None,
         chat: bool | None = None,
+        **asked: Unpack[Asked],
     ) -> Steps:
         """The same tokens a step at a time, each as soon as the host has it: a token id for each sequence.
 
-        A sequence that ended gives None while the others go on.
+        A sequence that ended gives None while the others go on. Raises UsageError for beams: their tokens are known
+        only at the end.
         """
-        decoder = self.decoder
+        decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        return Steps(decoder.steps(encoded, limits), limits.max_new_tokens)
+        return Steps(self._noted(encoded, decoder.steps(encoded, limits, choice)), limits.max_new_tokens)
+
+    def _noted(self, encoded: Prompts, steps: Iterator[tuple[int | None, ...]]) -> Iterator[tuple[int | None, ...]]:
+        made = 0
+        for tokens in steps:
+            made += 1
+            yield tokens
+        if made:
+            self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], made)] += 1
+
+    def kv_bytes(self, calls: Mapping[Call, int]) -> tuple[int | None, str]:
+        """The KV cache of the largest of some calls, and how that is known: read off the runtime's tensors, or not."""
+        held = [self.decoder.kv_bytes.get((call.sequences, call.kept_tokens)) for call in calls]
+        if calls and None not in held:
+            return max(size for size in held if size is not None), self.decoder.kv_source
+        if not calls or self.work is None or self.work.sizes is None:
+            return None, "not known: no generation was seen, or its sizes are not"
+        of = self.work.sizes.kv_bytes
+        return int(max(of(call.sequences, call.kept_tokens) for call in calls)), (
+            "2 · layers · heads · head size · tokens · bytes: the runtime's own tensors are not seen"
+        )
 
     def encode(self, prompts: Sequence[str], *, chat: bool | None = None) -> Prompts:
         """Token ids of prompts, padded on the left; kept for the next call with the same ones."""
@@ -166,11 +204,12 @@ class TextModel(Model):
         """Facts read off the loaded module, and the ids with which it ends a text."""
         end = module.generation_config.eos_token_id
         self._ending = frozenset([end] if isinstance(end, int) else end or [])
+        self.work = Work.of(module)
         return module_facts(module)
 
     def close(self) -> None:
         """Give back weights and sessions."""
-        self._decoder = None
+        self._decoder = self.work = None
         self._encoded.clear()
         super().close()
         # Rounds run with collections frozen: without this, cycles made before them would keep the weights.

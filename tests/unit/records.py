@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from pytest_modelbench.record import (
     Caveat,
+    Cost,
     DatasetFacts,
+    Idle,
     Memory,
     ModelFacts,
     Outcome,
@@ -51,7 +53,23 @@ FULL = Record(
     ),
     counts={"tokens": 6.0},
     scores={"contains": Score(0.75, "ratio", "higher", (1.0, 1.0, 0.0, 1.0), 0.25)},
-    memory=Memory(process_peak_bytes=2**30, sources={"process_peak_bytes": "VmHWM"}),
+    memory=Memory(
+        process_peak_bytes=2**30,
+        weights_bytes=40,
+        kv_cache_bytes=2048,
+        sources={"process_peak_bytes": "VmHWM", "kv_cache_bytes": "a cache in a test"},
+    ),
+    cost=Cost(
+        flops=4e6,
+        bytes_moved=8e6,
+        step_bytes=1e6,
+        dtype="float32",
+        peak_flops_per_second=1e8,
+        peak_bytes_per_second=2e8,
+        datasheet_flops_per_second=1.5e8,
+        sources={"flops": "a formula"},
+    ),
+    idle=Idle(11.5, 0.2, "energy counter of a test"),
     samples=(
         Series("process", "rss", "bytes", (10**9, 2 * 10**9), (1.0, 2.0)),
         Series("process", "nothing", "ratio", (), ()),

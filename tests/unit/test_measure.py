@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -137,6 +138,13 @@ def test_quiet_rounds_stop_by_precision_of_their_blocks(measure, clock):
     run = measure(clock.work, 0.01)
     assert run.timing.stopped_by == "precision"
     assert sum(run.timing.rounds_seconds) >= module.LEAST_PRECISION_SECONDS
+
+
+def test_quiet_rounds_go_on_for_a_window_that_an_energy_counter_needs(measure, clock):
+    measure.max_seconds, measure.least_seconds = 5.0, 1.0
+    run = measure(clock.work, 2e-3)
+    assert run.timing.stopped_by == "precision"
+    assert 1.0 <= sum(run.timing.rounds_seconds) < 2.0
 
 
 def test_the_device_is_waited_for_inside_every_round(measure, clock, events):
@@ -400,6 +408,17 @@ def test_an_empty_stream_is_refused(measure):
         measure.stream(list)
 
 
+def test_sequences_of_a_stream_that_ended_are_not_counted(measure, clock):
+    def stream():
+        for step in [(1, 2, 3), (4, None, 6), (7, None, None)]:
+            clock.work(0.1)
+            yield step
+
+    tokens = measure.stream(stream).tokens
+    assert (tokens.batch_size, tokens.new_tokens) == (3, 6)
+    assert len(tokens.itl_seconds[0]) == 2
+
+
 def test_a_stream_that_is_none_is_refused(measure):
     with pytest.raises(UsageError, match="needs something to iterate, got int"):
         measure.stream(int)
@@ -412,7 +431,7 @@ class TestRun:
         return measure(int)
 
     def test_counts_are_kept(self, run):
-        run.count(tokens=64, images=[8, 8, 2])
+        run.count(tokens=64, images=[6])
         assert run.counts == {"tokens": 64, "images": 6}
 
     @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), True, "12", None, [1, "2"], []])
@@ -437,3 +456,29 @@ class TestRun:
             run.score("accuracy", [1], [1])
         with pytest.raises(UsageError, match="needs references"):
             run.score("contains", ["a"], None)
+
+
+@pytest.mark.parametrize(
+    "lazy",
+    [lambda: map(str, [1]), lambda: iter([1]), lambda: ThreadPoolExecutor(1).submit(int)],
+    ids=["map", "iterator", "future"],
+)
+def test_work_that_may_not_be_done_is_refused(measure, lazy):
+    with pytest.raises(UsageError, match=r"bench_x: .* gave a"):
+        measure(lazy)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_each_refuses_a_lazy_output_of_any_item(measure, once):
+    measure.once = once
+    with pytest.raises(UsageError, match="gave a generator that has not run"):
+        measure.each(lambda item: generated() if item else 0, [0, 1])
+
+
+def test_counts_of_another_length_or_given_twice_are_refused(measure):
+    run = measure.each(abs, [1, 2])
+    with pytest.raises(UsageError, match="has 3 numbers for 2 calls"):
+        run.count(images=[1, 2, 3])
+    run.count(images=[1, 2])
+    with pytest.raises(UsageError, match="called twice"):
+        run.count(images=1)

@@ -7,7 +7,8 @@ import pytest
 
 from pytest_modelbench import memory
 from pytest_modelbench.device import Device, lease
-from pytest_modelbench.memory import Peaks
+from pytest_modelbench.memory import Peaks, asked_bytes, ran_out, with_parts
+from pytest_modelbench.record import Memory
 
 CPU = Device("cpu", "cpu", "cpu")
 MIB = 2**20
@@ -47,7 +48,8 @@ def test_the_cpu_has_no_device_memory_and_needs_no_torch():
     code = """
 import sys
 from pytest_modelbench.device import Device
-from pytest_modelbench.memory import Peaks
+from pytest_modelbench.memory import Peaks, asked_bytes, ran_out, with_parts
+from pytest_modelbench.record import Memory
 peaks = Peaks(Device("cpu", "cpu", "cpu"))
 peaks.start()
 read = peaks.read()
@@ -65,6 +67,51 @@ def test_a_device_without_peaks_says_so():
     assert read.device_reserved_peak_bytes is None
     assert read.sources["device_reserved_peak_bytes"] == "not read: torch.mps keeps no peaks"
     assert read.sources["device_used_bytes"] == "not read: no NVML for mps"
+
+
+def test_the_rest_of_the_peak_is_activations():
+    found = with_parts(Memory(device_allocated_peak_bytes=1000), 600, (100, "a cache"), torch_owns=True)
+    assert (found.weights_bytes, found.kv_cache_bytes, found.activations_peak_bytes) == (600, 100, 300)
+    assert found.sources["kv_cache_bytes"] == "a cache"
+
+
+@pytest.mark.parametrize(
+    ("peak", "torch_owns", "why"),
+    [(None, True, "allocator is not read"), (1000, False, "allocator is not read"), (500, True, "more than was")],
+)
+def test_activations_that_cannot_be_told_are_not(peak, torch_owns, why):
+    found = with_parts(Memory(device_allocated_peak_bytes=peak), 600, (100, "a cache"), torch_owns)
+    assert found.activations_peak_bytes is None
+    assert why in found.sources["activations_peak_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB", 20 * 2**30),
+        ("CUDA out of memory. Tried to allocate 512.00 MiB (GPU 0; 39.59 GiB total capacity)", 512 * 2**20),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes. Error code 12", 4096),
+        ("Unable to allocate 7.28 TiB for an array with shape (1000000, 1000000)", round(7.28 * 2**40)),
+        (
+            "[ONNXRuntimeError] : bfc_arena.cc:376 Failed to allocate memory for requested buffer of size 805306368",
+            805306368,
+        ),
+        ("out of memory", None),
+    ],
+)
+def test_the_size_that_was_asked_for_is_in_the_error(text, asked):
+    assert asked_bytes(text) == asked
+
+
+def test_what_running_out_of_memory_looks_like():
+    import numpy
+
+    with pytest.raises(MemoryError) as caught:
+        numpy.empty(2**58, dtype="uint8")
+    assert ran_out(caught.value)
+    assert asked_bytes(str(caught.value)) == 2**58
+    assert ran_out(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."))
+    assert not ran_out(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 @pytest.mark.gpu
