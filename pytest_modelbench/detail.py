@@ -144,7 +144,7 @@ def _times(record: Record, columns: dict[str, Any]) -> list[tuple[str, str]]:
         *rows,
         ("rounds", f"{len(timing.rounds_seconds):,}{loops}, ended by {timing.stopped_by}"),
         ("warm-up calls", f"{timing.warmup_calls:,}"),
-        ("timed by", timing.verb),
+        ("timed by", f"{timing.verb}, cold" if timing.cold else timing.verb),
     ]
 
 

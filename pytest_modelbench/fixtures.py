@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,17 +147,21 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Sample and watch memory; what was read is kept also when a round fails."""
+        from .compiler import Compiler
         from .memory import Peaks
 
-        sampling, peaks = self.session.sampling(self.device), Peaks(self.device)
+        sampling, peaks, compiler = self.session.sampling(self.device), Peaks(self.device), Compiler()
         calls = getattr(self.model, "calls", {})
         peaks.start()
         sampling.start()
+        compiler.start()
+        since_us = time_ns() // 1000
         calls.clear()  # those of the warm-up
         try:
             yield
         finally:
-            self.samples, self.problems = sampling.stop(), sampling.problems
+            compiled = compiler.stop()
+            self.samples, self.problems = (*sampling.stop(), *compiled, *self._others(since_us)), sampling.problems
             self.memory, self.calls = peaks.read(), dict(calls)
 
     def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
@@ -172,17 +178,28 @@ class Watch:
             measured(sampling, block, each_seconds, lambda share: self.session.progress(self.bench, "cost", share)),
         )
 
+    def _others(self, since_us: int) -> tuple[Series, ...]:
+        """What other processes took of a GPU meanwhile, where its driver can tell."""
+        if self.device.kind != "cuda" or self.device.uuid is None:
+            return ()
+        from .record import Series
+        from .samplers.nvml import others_busy_ratio
+
+        ratio = others_busy_ratio(self.device.uuid, os.getpid(), since_us)
+        return () if ratio is None else (Series("nvml", "others_busy_ratio", "ratio", (perf_counter_ns(),), (ratio,)),)
+
 
 MEASURE = pytest.StashKey["Measure"]()
 WATCH = pytest.StashKey["Watch"]()
 
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
+def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]:
     """Time something, once: `measure(f, *args)`, `measure.each(f, items)` or `measure.stream(f, *args)`.
 
     Each hands back a Run: `.output`, `.seconds`, `.count(tokens=64)`, `.score("contains", outputs, references)`.
     """
+    from .cold import flusher
     from .measure import Measure
 
     session, item = request.config.stash[SESSION], request.node
@@ -202,11 +219,13 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,
         least_seconds=_least_seconds(session, device),
+        flush=flusher(device) if settings.cold or item.get_closest_marker("cold") else None,
     )
     facts = getattr(model, "facts", None)
     watch.compiled_seconds = float(getattr(facts, "details", {}).get("compile_seconds") or 0)
     item.stash[MEASURE], item.stash[WATCH] = made, watch
-    return made
+    yield made
+    made.flush = None  # its buffer is as large as the caches
 
 
 def _least_seconds(session: Session, device: Device) -> float:

@@ -49,6 +49,21 @@ class Generation:
         return sum(len(ids) for ids in self.token_ids)
 
 
+@dataclass
+class Steps(Iterator[tuple[int | None, ...]]):
+    """What a text model's `stream` hands back: each step's tokens, and how many steps were asked for."""
+
+    tokens: Iterator[tuple[int | None, ...]]
+    asked_tokens: int
+
+    def __next__(self) -> tuple[int | None, ...]:
+        return next(self.tokens)
+
+    def close(self) -> None:
+        """End the stream before its end."""
+        getattr(self.tokens, "close", lambda: None)()
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """Encoded prompts, padded on the left."""

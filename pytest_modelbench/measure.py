@@ -11,20 +11,28 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise, repeat
 from numbers import Real
-from time import perf_counter_ns
+from time import get_clock_info, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from .caveats import TIMER_RATIO
 from .errors import UsageError
-from .generation import Clock, Generation
+from .generation import Clock, Generation, Steps
 from .record import Caveat, Score, Timing, TokenTimes
-from .stats import median, precision_ratio, quantile, standard_error
+from .stats import median, precision_ratio, standard_error
 
 if TYPE_CHECKING:
     from .declare import Metric
     from .device import Device
 
-# Chosen here, because reading the clock twice costs about 0.1 us: 1 ms a round keeps that under 0.01 %.
+# Chosen here, because reading the clock twice costs about 0.1 us: 1 ms a round keeps that under 0.01 %. Where the timer
+# costs more (on CUDA two events and a wait), rounds are longer: see `_loops`.
 ROUND_SECONDS = 1e-3
+# Chosen here: an odd number with a median, under a millisecond on a CUDA device.
+EMPTY_ROUNDS = 11
+# A device span that is this much shorter than the host's lacks work of another stream: the events of a round are
+# recorded as the host enters and leaves the call, so that the spans differ by what waiting costs, and no more.
+# Chosen here: several times the cost of an empty round, and no less than one in twenty.
+UNSEEN_TIMERS, UNSEEN_RATIO = 5, 0.05
 # Chosen here: the smallest number with a median that one outlier does not move.
 LEAST_ROUNDS = 3
 # CUDA-graph modes record on their second and third call; llama-bench varied by 68 % until its fourth.
@@ -51,6 +59,8 @@ class Run:
     counts: dict[str, float] = field(default_factory=dict)
     scores: dict[str, Score] = field(default_factory=dict)
     caveats: list[Caveat] = field(default_factory=list)
+    #: What a person may want to know of how it was timed.
+    notes: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float | None:
@@ -136,6 +146,8 @@ class Measure:
     max_seconds: float = 5.0
     #: Rounds do not stop by precision before: an energy counter needs so long a window.
     least_seconds: float = 0.0
+    #: Empties the device's caches: called before each timed call, outside the clock; None leaves them as they are.
+    flush: Callable[[], None] | None = None
     run: Run | None = None
 
     def __call__(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
@@ -151,21 +163,22 @@ class Measure:
             if not self.once:
                 each_seconds, warmup_calls = self._warm_up(call)
                 self.prove()
-                loops = max(1, math.ceil(ROUND_SECONDS / each_seconds))
+                timer_seconds = self._timer_seconds()
+                loops = 1 if self.flush else _loops(each_seconds, timer_seconds)
                 rounds = _Rounds(self, LEAST_ROUNDS)
                 clocks: list[Clock] = []
                 with self.watching():
                     while rounds.more():
-                        timed, output = self._round(call, loops)
+                        timed, output = self._round(call, loops, self.flush)
                         rounds.add(timed)
                         if isinstance(output, Generation):
                             clocks.append(output.clock())
                 self.afterwards(lambda calls: self._round(call, calls)[0].seconds, each_seconds)
-                run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first)
+                run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first, timer_seconds, run.notes)
                 if clocks:
                     run.tokens = _token_times(clocks, output)
         run.output, run.outputs = output, [output]
-        self._look(run)
+        _look_at_tokens(run)
         return run
 
     def each(self, f: Callable[..., Any], items: Iterable[Any]) -> Run:
@@ -188,18 +201,19 @@ class Measure:
                 for warm in (things[0], things[-1]):
                     self._round(partial(f, warm), 1)
                 self.prove()
+                timer_seconds = self._timer_seconds()
                 rounds = _Rounds(self, len(things))
                 with self.watching():
                     for at, thing in enumerate(things):
                         self.progress("items", at / len(things))
-                        timed, output = self._round(partial(f, thing), 1)
+                        timed, output = self._round(partial(f, thing), 1, self.flush)
                         rounds.add(timed)
                         run.outputs.append(output)
                 for output in run.outputs:
                     _refuse_lazy(self.bench, f, output)
-                run.timing = rounds.timing("each", 1, 3, first, stopped_by="items")
+                run.timing = rounds.timing("each", 1, 3, first, timer_seconds, run.notes, stopped_by="items")
         run.output = run.outputs[-1]
-        self._look(run)
+        _look_at_tokens(run)
         return run
 
     def stream(self, f: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Run:
@@ -212,22 +226,24 @@ class Measure:
         run, call = self._begin(f, lazy=True), _bare(f, args, kwargs)
         with _steady_gc():
             self.progress("first call", None)
-            first_ns, items = self._drain(call)
+            first_ns, items, asked = self._drain(call)
             first = _span(first_ns)
             if not self.once:
                 self._drain(call)
                 self.prove()
+                timer_seconds = self._timer_seconds()
                 rounds = _Rounds(self, LEAST_ROUNDS)
                 stamps = []
                 with self.watching():
                     while rounds.more():
-                        times_ns, items = self._drain(call)
+                        times_ns, items, asked = self._drain(call, self.flush)
                         stamps.append(times_ns)
                         rounds.add(_span(times_ns))
-                run.timing = rounds.timing("stream", 1, 2, first)
+                run.timing = rounds.timing("stream", 1, 2, first, timer_seconds, run.notes)
                 run.tokens = _stream_times(stamps, items)
         run.output, run.outputs = items, [items]
-        self._look(run)
+        if asked is not None:
+            _say_truncated(run, sum(map(_entries, items)), asked * _sequences(items))
         return run
 
     def _begin(self, f: Callable[..., Any], lazy: bool = False) -> Run:
@@ -245,9 +261,13 @@ class Measure:
         self.run = Run(self.find_metric)
         return self.run
 
-    def _round(self, call: Callable[[], Any], loops: int) -> tuple[_Round, Any]:
-        """One round of `loops` calls: its times, and the last output."""
+    def _round(
+        self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None
+    ) -> tuple[_Round, Any]:
+        """One round of `loops` calls, or of none: its times, and the last output."""
         device, output, turns = self.device, None, repeat(None, loops)
+        if flush:
+            flush()
         device.synchronise()
         before = device.mark()
         started_ns = perf_counter_ns()
@@ -256,9 +276,14 @@ class Measure:
         after = device.mark()
         device.synchronise()
         ended_ns = perf_counter_ns()
-        device_seconds = device.between_seconds(before, after)
-        each_seconds = None if device_seconds is None else device_seconds / loops
-        return _Round(started_ns, (ended_ns - started_ns) * 1e-9 / loops, each_seconds), output
+        device_seconds, calls = device.between_seconds(before, after), max(loops, 1)
+        each_seconds = None if device_seconds is None else device_seconds / calls
+        return _Round(started_ns, (ended_ns - started_ns) * 1e-9 / calls, each_seconds), output
+
+    def _timer_seconds(self) -> float:
+        """What a round without a call reads, and no less than one tick of the clock."""
+        empty = [self._round(lambda: None, 0)[0].seconds for _ in range(EMPTY_ROUNDS)]
+        return max(median(empty), get_clock_info("perf_counter").resolution)
 
     def _warm_up(self, call: Callable[[], Any]) -> tuple[float, int]:
         """Call until two windows agree, within half of the measuring time: (seconds of a warm call, calls made)."""
@@ -278,9 +303,13 @@ class Measure:
             else:
                 loops = min(loops * 10, math.ceil(WARMUP_WINDOW_SECONDS / max(each_seconds, 1e-9)))
 
-    def _drain(self, call: Callable[[], Iterable[Any]]) -> tuple[list[int], list[Any]]:
-        """Run a stream to its end: (host clock at the call and at each item, the items)."""
+    def _drain(
+        self, call: Callable[[], Iterable[Any]], flush: Callable[[], None] | None = None
+    ) -> tuple[list[int], list[Any], int | None]:
+        """Run a stream to its end: (host clock at the call and at each item, the items, steps that were asked for)."""
         synchronise = self.device.synchronise
+        if flush:
+            flush()
         synchronise()
         times_ns, items = [perf_counter_ns()], []
         stream = call()
@@ -292,17 +321,7 @@ class Measure:
             items.append(item)
         if not items:
             raise UsageError(f"{self.bench}: the stream ended before its first item")
-        return times_ns, items
-
-    def _look(self, run: Run) -> None:
-        """Caveats that the numbers themselves show."""
-        if isinstance(run.output, Generation):
-            asked = run.output.asked_tokens * len(run.output.token_ids)
-            if run.output.new_tokens < asked:
-                run.caveats.append(Caveat("truncated", f"{run.output.new_tokens} of {asked} tokens"))
-        timing = run.timing
-        if timing and timing.verb == "each" and quantile(timing.rounds_seconds, 0.5) < ROUND_SECONDS / 20:
-            run.caveats.append(Caveat("timer_limited", "items under 50 us each; give measure.each larger batches"))
+        return times_ns, items, stream.asked_tokens if isinstance(stream, Steps) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +339,7 @@ class _Rounds:
     def __init__(self, measure: Measure, least: int) -> None:
         self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
         self.least_seconds = max(LEAST_PRECISION_SECONDS, measure.least_seconds)
-        self.progress = measure.progress
+        self.progress, self.cold = measure.progress, measure.flush is not None
         self.rounds: list[_Round] = []
         self.stopped_by: Any = "rounds"
         self._spent_seconds = 0.0
@@ -348,17 +367,43 @@ class _Rounds:
                 return False
         return True
 
-    def timing(self, verb: Any, loops: int, warmup_calls: int, first: _Round, stopped_by: Any = None) -> Timing:
+    def timing(
+        self,
+        verb: Any,
+        loops: int,
+        warmup_calls: int,
+        first: _Round,
+        timer_seconds: float,
+        notes: list[str],
+        stopped_by: Any = None,
+    ) -> Timing:
+        device_seconds = tuple(timed.device_seconds for timed in self.rounds if timed.device_seconds is not None)
+        if device_seconds and self._unseen(device_seconds, loops, timer_seconds):
+            device_seconds = ()
+            notes.append("no device times: work ran on a stream that the current one does not wait for")
         return Timing(
             verb,
             tuple(timed.seconds for timed in self.rounds),
             tuple(timed.started_ns for timed in self.rounds),
-            tuple(timed.device_seconds for timed in self.rounds if timed.device_seconds is not None),
+            device_seconds,
             loops=loops,
             warmup_calls=warmup_calls,
             first_call_seconds=first.seconds,
             stopped_by=stopped_by or self.stopped_by,
+            cold=self.cold,
+            timer_seconds=timer_seconds,
         )
+
+    def _unseen(self, device_seconds: Sequence[float], loops: int, timer_seconds: float) -> bool:
+        """Whether the device's events missed work that the host waited for."""
+        host_seconds = median([timed.seconds for timed in self.rounds])
+        lacking = host_seconds - median(device_seconds)
+        return lacking * loops > UNSEEN_TIMERS * timer_seconds and lacking > UNSEEN_RATIO * host_seconds
+
+
+def _loops(each_seconds: float, timer_seconds: float) -> int:
+    """Calls in a round, so that the timer is half of what it may be of it: warm calls can still become faster."""
+    return max(1, math.ceil(max(ROUND_SECONDS, 2 * timer_seconds / TIMER_RATIO) / each_seconds))
 
 
 def _span(times_ns: Sequence[int]) -> _Round:
@@ -417,17 +462,36 @@ def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
 
 
 def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
-    batches = [item if isinstance(item, (list, tuple)) else (item,) for item in items]
     return TokenTimes(
         ttft_seconds=tuple((times[1] - times[0]) * 1e-9 for times in stamps),
         itl_seconds=tuple(_gaps_seconds(times[1:]) for times in stamps),
         e2el_seconds=tuple((times[-1] - times[0]) * 1e-9 for times in stamps),
-        batch_size=max(len(batch) for batch in batches),
+        batch_size=_sequences(items),
         prompt_tokens=None,
-        new_tokens=sum(item is not None for batch in batches for item in batch),  # None: that sequence has ended
+        new_tokens=sum(map(_entries, items)),
         taken_by="the host's clock at each item of the stream",
     )
 
 
 def _gaps_seconds(times_ns: Sequence[int]) -> tuple[float, ...]:
     return tuple((later - earlier) * 1e-9 for earlier, later in pairwise(times_ns))
+
+
+def _entries(item: Any) -> int:
+    """What one item of a stream holds: one thing, or one for each sequence that has not ended."""
+    return sum(entry is not None for entry in item) if isinstance(item, (list, tuple)) else 1
+
+
+def _sequences(items: Sequence[Any]) -> int:
+    return max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
+
+
+def _look_at_tokens(run: Run) -> None:
+    made = [output for output in run.outputs if isinstance(output, Generation)]
+    asked = sum(output.asked_tokens * len(output.token_ids) for output in made)
+    _say_truncated(run, sum(output.new_tokens for output in made), asked)
+
+
+def _say_truncated(run: Run, came: int, asked: int) -> None:
+    if came < asked:
+        run.caveats.append(Caveat("truncated", f"{came:,} of {asked:,} tokens"))

@@ -60,7 +60,7 @@ class Model:
             started = perf_counter()
             self._module = self.load(self.load_options)
             self.device.synchronise()
-            self.note(load_seconds=perf_counter() - started, **self.describe(self._module))
+            self.note(load_seconds=perf_counter() - started, **self._asked(), **self.describe(self._module))
         return self._module
 
     @module.setter
@@ -70,6 +70,12 @@ class Model:
     def prepare(self) -> None:
         """Read the weights now, so that no bench times it."""
         _ = self.module
+
+    def _asked(self) -> dict[str, str]:
+        """What variants asked of the loading that the loaded thing can be held against (caveat `fallback`)."""
+        asked = {"asked_dtype": "dtype", "asked_attention": "attn_implementation"}
+        told = {fact: str(self.load_options.get(name, "auto")) for fact, name in asked.items()}
+        return {fact: value.removeprefix("torch.") for fact, value in told.items() if value != "auto"}
 
     def describe(self, module: Any) -> dict[str, Any]:
         """Facts read off what was just loaded; a family that can tell more says so here."""

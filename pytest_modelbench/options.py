@@ -24,6 +24,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--bench-once", action="store_true", help="run every bench one time, untimed and ungated")
     add("--bench-rounds", type=int, metavar="N", help="time exactly N rounds a bench")
     add("--bench-max-seconds", type=float, default=5.0, metavar="S", help="stop timing a bench after S seconds (5)")
+    add("--bench-cold", action="store_true", help="flush the device's caches before each timed call")
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add(
         "--bench-sampler-cost",
@@ -84,6 +85,7 @@ def read_settings(config: pytest.Config) -> Settings:
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
         sampler_cost=option.bench_sampler_cost,
+        cold=option.bench_cold,
         trust_remote_code=frozenset(option.bench_trust_remote_code or ()),
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         session=worker.get("modelbench_session") or _new_session(),

@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "variants(*names): ways to run a model; the fixture `variant` holds one",
         "devices(*names): devices that a bench may run on; the fixture `device` holds one",
         "datasets(*sources, **options): data of a bench; the fixture `dataset` holds one; options: limit=16",
+        "cold: flush the device's caches before each timed call of the bench, as --bench-cold does for all",
         "simulated: the bench measures a simulation; it runs with --bench-mock or by name, and its Records say so",
     ):
         config.addinivalue_line("markers", line)

@@ -4,7 +4,7 @@ Kept is what was measured (raw seconds, samples, items); statistics are function
 Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes bytes, energy joules, ratios 0 to 1.
 
 Schema history
-    1  first version.
+    1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ CAVEATS: dict[str, str] = {
     "truncated": "fewer tokens came than were asked for: the text ended early",
     "oversubscribed": "more threads than usable cores: set OMP_NUM_THREADS",
 }
+
+#: The name of the Series that say when torch's compiler worked; a value is how long.
+COMPILER = "compiler"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,10 @@ class Timing:
     compile_seconds: float | None = None
     #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision" or "items" (each given item once).
     stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark"] = "rounds"
+    #: Whether the device's caches were flushed before each call.
+    cold: bool = False
+    #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.
+    timer_seconds: float | None = None
 
 
 @dataclass(frozen=True)

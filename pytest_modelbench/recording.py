@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from . import accounts
+from . import accounts, caveats
 from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
 from .energy import idle, short_window
 from .errors import Fallback, UsageError
@@ -46,7 +46,7 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
     if decides and is_bench(item):
         assert isinstance(item, pytest.Function)
         record = _record(item, call, report)
-        setattr(report, ATTRIBUTE, to_dict(record))
+        setattr(report, ATTRIBUTE, to_dict(replace(record, caveats=caveats.found(record))))
         _let_go(item, call, record)
 
 
@@ -85,7 +85,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         reason = f"{quantity_text('bytes', asked)} asked: {reason}" if asked is not None else reason
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = (*watch.problems, *watch.notes) if watch else ()
+    notes = (*(run.notes if run else ()), *((*watch.problems, *watch.notes) if watch else ()))
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(

@@ -26,6 +26,8 @@ class Settings:
     mock: bool = False
     #: Measure once what sampling costs.
     sampler_cost: bool = False
+    #: Flush the device's caches before each timed call of every bench.
+    cold: bool = False
     #: Models whose own code may run, and whose pickled weights may be opened, each by name.
     trust_remote_code: frozenset[str] = frozenset()
     allow_pickle: frozenset[str] = frozenset()

@@ -24,7 +24,7 @@ _INTS = {
     "parameters",
     "dataset_items",
 }
-_BOOLS = {"simulated", "dirty"}
+_BOOLS = {"simulated", "dirty", "cold"}
 
 
 def column_type(name: str) -> type[str] | type[int] | type[float] | type[bool]:
@@ -87,6 +87,7 @@ def _seconds(record: Record) -> dict[str, Any]:
         "rounds": len(values),
         "loops": timing.loops if timing else None,
         "warmup_calls": timing.warmup_calls if timing else None,
+        "cold": timing.cold if timing else None,
         "stopped_by": timing.stopped_by if timing else None,
         "first_call_seconds": timing.first_call_seconds if timing else None,
         "compile_seconds": timing.compile_seconds if timing else None,

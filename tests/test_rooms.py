@@ -17,7 +17,7 @@ SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "pr
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
-         "cost", "energy", "datasheet"}  # fmt: skip
+         "cost", "energy", "datasheet", "caveats"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
 
@@ -97,6 +97,8 @@ def test_every_room_has_its_place():
         "measure",
         "memory",
         "canary",
+        "compiler",
+        "cold",
         "journal",
         "environment",
         "models",

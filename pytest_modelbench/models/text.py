@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ..choice import Asked, Choice
 from ..cost import Call
 from ..errors import UsageError
-from ..generation import Decoder, Generation, Limits, Prompts
+from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..model import Model
 from ..record import ModelFacts
 from .torch_decoder import TorchDecoder
@@ -130,7 +130,7 @@ class TextModel(Model):
         min_new_tokens: int | None = None,
         chat: bool | None = None,
         **asked: Unpack[Asked],
-    ) -> Iterator[tuple[int | None, ...]]:
+    ) -> Steps:
         """The same tokens a step at a time, each as soon as the host has it: a token id for each sequence.
 
         A sequence that ended gives None while the others go on. Raises UsageError for beams: their tokens are known
@@ -138,7 +138,7 @@ class TextModel(Model):
         """
         decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        return self._noted(encoded, decoder.steps(encoded, limits, choice))
+        return Steps(self._noted(encoded, decoder.steps(encoded, limits, choice)), limits.max_new_tokens)
 
     def _noted(self, encoded: Prompts, steps: Iterator[tuple[int | None, ...]]) -> Iterator[tuple[int | None, ...]]:
         made = 0

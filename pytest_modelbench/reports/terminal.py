@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
 from ..quantity import cells, duration, plain, shortened, visible
-from ..record import Record
+from ..record import CAVEATS, Record
 
 #: What a summary may take of a terminal (chosen here: a screen of 50 lines keeps pytest's own last lines in sight).
 MOST_LINES = 40
@@ -39,7 +39,7 @@ def lines(
     """The lines to print for some Records, none wider than `width` but for places and what cannot be cut."""
     groups = side_by_side(records)
     layout = _layout(groups, width)
-    foot = _foot(records, report_places, seconds, note, width)
+    foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width)]
     room = len(records) * 4 if verbose else MOST_LINES - 2 - len(foot)
     body, hidden = _body(groups, layout, room, width)
     if hidden:
@@ -199,6 +199,20 @@ def _row(row: Row, layout: _Layout, width: int) -> list[_Styled]:
 
 def _padded(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
+
+
+def _remedies(records: Sequence[Record], width: int) -> list[_Styled]:
+    """One line for each kind of caveat: how many benches have it, what it means, what to do; at least the last."""
+    said = []
+    for kind, meaning in CAVEATS.items():
+        number = sum(any(caveat.kind == kind for caveat in record.caveats) for record in records)
+        start = f"!{kind}, {number:,} bench{'es' if number > 1 else ''}: "
+        fits = cells(start + meaning) <= width
+        if number:
+            said.append(
+                _Styled(start + (meaning if fits else shortened(meaning.rpartition(": ")[2], width - cells(start))))
+            )
+    return said
 
 
 def _foot(records: Sequence[Record], places: Sequence[Path], seconds: float, note: str, width: int) -> list[_Styled]:

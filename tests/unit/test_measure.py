@@ -10,7 +10,7 @@ import pytest
 from pytest_modelbench import measure as module
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import UnknownName, UsageError
-from pytest_modelbench.generation import Clock, Generation
+from pytest_modelbench.generation import Clock, Generation, Steps
 from pytest_modelbench.measure import Measure
 
 
@@ -168,9 +168,19 @@ def test_proof_is_asked_for_when_warm_and_before_rounds(measure, clock, events):
 def test_the_devices_own_clock_stands_beside_the_hosts(measure, clock):
     ticks = iter(range(1000))
     measure.device.marked, measure.rounds = lambda: 0.5 * next(ticks), 3
-    run = measure(clock.work, 2.0)
+    run = measure(clock.work, 0.51)
     assert run.timing.device_seconds == (0.5,) * 3
-    assert run.seconds == pytest.approx(2.0)
+    assert run.seconds == pytest.approx(0.51)
+    assert run.notes == []
+
+
+def test_device_times_that_miss_work_of_another_stream_are_left_out_and_said(measure, clock):
+    ticks = iter(range(1000))
+    measure.device.marked, measure.rounds = lambda: 0.1 * next(ticks), 3
+    run = measure(clock.work, 0.5)
+    assert run.timing.device_seconds == ()
+    assert run.seconds == pytest.approx(0.5)
+    assert run.notes == ["no device times: work ran on a stream that the current one does not wait for"]
 
 
 def test_once_runs_one_time_and_times_nothing(measure, events):
@@ -228,9 +238,42 @@ def test_each_passes_once_over_all_and_keeps_every_output(measure, clock):
     assert seen == [(1, 2), (1, 2), (5,), (1, 2), (3, 4), (5,)]
 
 
-def test_each_says_when_items_are_too_short_for_the_timer(measure, clock):
+def test_the_timer_is_measured_and_short_calls_are_looped_against_it(measure, clock):
+    measure.device.synchronise = lambda: clock.work(20e-6)
+    run = measure(clock.work, 1e-3)
+    assert run.timing.timer_seconds == pytest.approx(20e-6)
+    assert run.timing.loops == 8  # 8 ms, of which 20 us are a quarter of a percent
+
+
+def test_items_are_not_looped_and_carry_the_cost_of_the_timer(measure, clock):
+    measure.device.synchronise = lambda: clock.work(20e-6)
     run = measure.each(lambda item: clock.work(1e-6), [1, 2, 3])
-    assert [caveat.kind for caveat in run.caveats] == ["timer_limited"]
+    assert run.timing.loops == 1
+    assert run.timing.timer_seconds == pytest.approx(20e-6)
+
+
+@pytest.mark.parametrize("verb", ["repeat", "each", "stream"])
+def test_cold_rounds_are_flushed_one_by_one_outside_the_clock(measure, clock, events, verb):
+    def flush():
+        events.append("flush")
+        clock.work(0.1)
+
+    def work(item=None):
+        events.append("call")
+        clock.work(0.002)
+        return [1]
+
+    measure.flush, measure.rounds = flush, 3
+    run = {
+        "repeat": lambda: measure(work),
+        "each": lambda: measure.each(work, [1, 2, 3]),
+        "stream": lambda: measure.stream(work),
+    }[verb]()
+    assert run.timing.cold
+    assert run.timing.loops == 1
+    assert run.timing.rounds_seconds == (pytest.approx(0.002),) * 3
+    assert events[events.index("watch") :] == ["watch", *["flush", "call"] * 3, "unwatch"]
+    assert "flush" not in events[: events.index("watch")]
 
 
 def test_stream_times_the_first_item_and_the_gaps(measure, clock):
@@ -265,6 +308,48 @@ def test_a_generation_gives_token_times_from_the_same_rounds(measure, clock):
     assert run.tokens.itl_seconds[0] == (pytest.approx(0.01),)
     assert run.tokens.prompt_tokens == 5
     assert [(caveat.kind, caveat.detail) for caveat in run.caveats] == [("truncated", "2 of 3 tokens")]
+
+
+def generation(*lengths, asked):
+    rows = tuple(tuple(range(length)) for length in lengths)
+    return Generation(("",) * len(rows), rows, 5, asked, lambda: Clock(0, (1,), "the test's clock"))
+
+
+def truncated(run):
+    return [caveat.detail for caveat in run.caveats if caveat.kind == "truncated"]
+
+
+def test_a_batch_in_which_one_text_ends_early_is_truncated(measure):
+    measure.once = True
+    assert truncated(measure(lambda: generation(4, 2, asked=4))) == ["6 of 8 tokens"]
+
+
+def test_texts_of_each_batch_are_counted_not_of_the_last_alone(measure):
+    measure.once = True
+    run = measure.each(lambda lengths: generation(*lengths, asked=4), [(4, 1), (4, 4)])
+    assert truncated(run) == ["13 of 16 tokens"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([(1, 2), (3, None)], ["3 of 4 tokens"]),
+        ([(1, 2)], ["2 of 4 tokens"]),
+        ([(1, 2), (3, 4)], []),
+    ],
+    ids=["one ended", "all ended", "none"],
+)
+def test_a_stream_that_knows_what_was_asked_says_what_is_missing(measure, steps, said):
+    measure.rounds = 1
+    run = measure.stream(lambda: Steps(iter(steps), asked_tokens=2))
+    assert truncated(run) == said
+    assert run.tokens.new_tokens == sum(entry is not None for step in steps for entry in step)
+    assert run.tokens.batch_size == 2
+
+
+def test_a_text_as_long_as_asked_is_not_truncated(measure):
+    measure.once = True
+    assert truncated(measure(lambda: generation(4, 4, asked=4))) == []
 
 
 async def awaited():

@@ -37,6 +37,20 @@ def spin(seconds):
         pass
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's lists of children are Linux's")
+def test_cpu_seconds_of_children_alive_and_dead_are_counted():
+    spinning = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    with sampled() as sampling:
+        sampling.start()
+        subprocess.run([sys.executable, "-c", spinning], check=True)
+        alive = subprocess.Popen([sys.executable, "-c", spinning + "\ninput()"], stdin=subprocess.PIPE)
+        spin(1.0)
+        children = by_name(sampling.stop())["children_cpu_seconds"]
+        alive.communicate()
+    assert list(children.values) == sorted(children.values)
+    assert children.values[-1] - children.values[0] > 0.4
+
+
 def test_a_window_of_the_process():
     with sampled() as sampling:
         sampling.start()

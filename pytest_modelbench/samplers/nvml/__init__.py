@@ -8,6 +8,7 @@ Field meanings: the NVML API reference of the driver.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -188,6 +189,7 @@ def facts(uuid: str) -> dict[str, Any]:
         "temperature_celsius": _asked(lambda: n.nvmlDeviceGetTemperature(handle, n.NVML_TEMPERATURE_GPU)),
         "mig": bool(mig) if mig is not None else None,
         "ecc": bool(ecc) if ecc is not None else None,
+        "busy_before_ratio": _busy_before(handle),
         "clocks": {
             "sm_now_hertz": _clock(handle, n.nvmlDeviceGetClockInfo, n.NVML_CLOCK_SM),
             "sm_max_hertz": _clock(handle, n.nvmlDeviceGetMaxClockInfo, n.NVML_CLOCK_SM),
@@ -195,6 +197,46 @@ def facts(uuid: str) -> dict[str, Any]:
             "memory_max_hertz": _clock(handle, n.nvmlDeviceGetMaxClockInfo, n.NVML_CLOCK_MEM),
         },
     }
+
+
+# A device that was just left still reads busy: NVML's period is between 1/6 s and 1 s (nvmlUtilization_t), so it is
+# looked at for longer than one. An idle device answers at the first look.
+_LOOKS, _BETWEEN_LOOKS_SECONDS = 6, 0.25
+
+
+def _busy_before(handle: Any) -> float | None:
+    """The least busy ratio of some looks, before we compute anything: what others do without a pause."""
+    import pynvml
+
+    least: float | None = None
+    for look in range(_LOOKS):
+        busy = _asked(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        if busy is None:
+            return None
+        least = busy / 100 if least is None else min(least, busy / 100)
+        if not least:
+            break
+        time.sleep(_BETWEEN_LOOKS_SECONDS if look + 1 < _LOOKS else 0)
+    return least
+
+
+def others_busy_ratio(uuid: str, pid: int, since_us: int) -> float | None:
+    """The largest share of a device's multiprocessors that processes other than ours took since a wall clock's time.
+
+    None where the driver does not list our own process under its id (a container or virtual machine), because then
+    nobody can tell which of those that it lists is ours; and where it lists none.
+    """
+    if _open():
+        return None
+    import pynvml
+
+    try:
+        listed = pynvml.nvmlDeviceGetProcessUtilization(_found(uuid), since_us)
+    except pynvml.NVMLError:  # not supported, or nobody computed
+        return None
+    if pid not in {one.pid for one in listed}:
+        return None
+    return max((one.smUtil / 100 for one in listed if one.pid != pid), default=0.0)
 
 
 def _clock(handle: Any, ask: Callable[[Any, int], int], which: int) -> int | None:

@@ -46,7 +46,7 @@ def onnx(model: Model, option: str | None = None) -> Model:
     model.hand_over("ONNX Runtime")
     text.decoder = decoder
     model.closers.append(decoder.close)
-    model.note(ran_on=check_assignment(session, provider))
+    model.note(ran_on=check_assignment(session, provider), nodes_elsewhere=elsewhere(session, provider))
     return model
 
 
@@ -115,13 +115,29 @@ def check_assignment(session: Any, provider: str) -> str:
     version = f"onnxruntime {onnxruntime.__version__} {provider}"
     if not hasattr(session, "get_provider_graph_assignment_info"):  # before 1.24
         return f"{version}; nodes not recorded by this version"
-    nodes = [
-        (part.ep_name, node.op_type)
-        for part in session.get_provider_graph_assignment_info()
-        for node in part.get_nodes()
-    ]
+    nodes = _nodes(session)
     strayed = sorted({f"{kind} on {name}" for name, kind in nodes if name != provider and kind in HEAVY})
     if strayed:
         raise Fallback(f"asked for {provider}, but {', '.join(strayed)} ran: its kernels lack this dtype or shape")
     own = sum(name == provider for name, _ in nodes)
     return f"{version}: {own} of {len(nodes)} nodes, {session.get_session_options().intra_op_num_threads} threads"
+
+
+def elsewhere(session: Any, provider: str) -> str | None:
+    """How many nodes ran on which other providers, and of what kinds; None where all ran on the one asked for."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    nodes = _nodes(session)
+    strayed = [(name, kind) for name, kind in nodes if name != provider]
+    places = ", ".join(sorted({name for name, _ in strayed}))
+    kinds = ", ".join(sorted({kind for _, kind in strayed}))
+    return f"{len(strayed)} of {len(nodes)} nodes on {places}: {kinds}" if strayed else None
+
+
+def _nodes(session: Any) -> list[tuple[str, str]]:
+    """Provider and operator of each node of the graph that runs, by ONNX Runtime's own record."""
+    return [
+        (part.ep_name, node.op_type)
+        for part in session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+    ]
