@@ -149,8 +149,8 @@ def cache_bytes(cache: Any) -> int | None:
 def _sizes(module: Any, text: Any) -> Sizes | None:
     """The sizes of a decoder, read off its tensors and configuration; None for one that says them otherwise."""
     names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
-    layers, hidden, heads, kv_heads = (getattr(text, name, None) for name in names)
-    kv_heads = kv_heads or heads
+    sizes: list[Any] = [getattr(text, name, None) for name in names]
+    layers, hidden, heads, kv_heads = *sizes[:3], sizes[3] or sizes[2]
     embedding, head = module.get_input_embeddings(), module.get_output_embeddings()
     if not all(isinstance(size, int) and size for size in (heads, kv_heads, layers, hidden)):
         return None
