@@ -40,6 +40,13 @@ class Wanted:
         return self.text
 
 
+class BenchClass(pytest.Class):
+    """A class in a file of benches: its methods named `bench_*` are items too."""
+
+    def funcnamefilter(self, name: str) -> bool:
+        return name.startswith(PREFIX) or super().funcnamefilter(name)
+
+
 class BenchModule(pytest.Module):
     """A file of benches: functions named `bench_*` are items, beside ordinary tests."""
 
@@ -59,12 +66,28 @@ def bench_module(path: Path, parent: pytest.Collector) -> BenchModule | None:
     return BenchModule.from_parent(parent, path=path) if fnmatch(path.name, PATTERN) else None
 
 
+def bench_class(collector: pytest.Collector, name: str) -> BenchClass | None:
+    """The collector for a class in a bench file: `Bench*`, or what pytest takes for tests."""
+    if not isinstance(collector, (BenchModule, BenchClass)):
+        return None
+    taken = name.startswith("Bench") or collector.classnamefilter(name)
+    return BenchClass.from_parent(collector, name=name) if taken else None
+
+
 def is_bench(item: pytest.Item) -> bool:
     """Whether an item becomes a Record: it is named like a bench, or it asks for `measure` or `benchmark`."""
     if not isinstance(item, pytest.Function):
         return False
-    named = item.originalname.startswith(PREFIX) and item.getparent(BenchModule) is not None
-    return named or _made_by(item, "measure", __package__) or _made_by(item, "benchmark", "pytest_benchmark")
+    return _is_named(item) or _made_by(item, "measure", __package__) or _made_by(item, "benchmark", "pytest_benchmark")
+
+
+def _is_named(function: Any) -> bool:
+    return str(function.originalname).startswith(PREFIX) and function.getparent(BenchModule) is not None
+
+
+def measures_nothing(item: pytest.Item) -> bool:
+    """Whether a function is named like a bench and takes nothing that could measure."""
+    return _is_named(item) and not {"measure", "benchmark"} & set(getattr(item, "fixturenames", ()))
 
 
 def _made_by(function: Any, fixture: str, package: str) -> bool:
@@ -76,11 +99,15 @@ def _made_by(function: Any, fixture: str, package: str) -> bool:
 def parametrize(metafunc: pytest.Metafunc, settings: Settings, catalog: Catalog) -> None:
     """Give each axis that this function uses its values, once.
 
-    Raises CollectError for a mark without values, an unknown name, or a bench that measures nothing.
+    An ordinary test is left alone, unless it takes one of our fixtures and is marked for it.
+    Raises CollectError for a mark without values, or an unknown name.
     """
+    function = metafunc.definition
+    bench = _is_named(function) or _made_by(function, "measure", __package__)
     try:
-        _check_measures(metafunc)
         for axis, mark in MARKS.items():
+            if not bench and not (_made_by(function, axis, __package__) and function.get_closest_marker(mark)):
+                continue
             declared = _declared(metafunc, axis, mark)
             asked = settings.asked[axis]
             if _is_ours_to_set(metafunc, axis, declared):
@@ -91,11 +118,6 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings, catalog: Catalog)
 
 def _where(metafunc: pytest.Metafunc) -> str:
     return f"{metafunc.definition.name} in {metafunc.definition.path.name}"
-
-
-def _check_measures(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.name.startswith(PREFIX) and not {"measure", "benchmark"} & set(metafunc.fixturenames):
-        raise UsageError(f"{_where(metafunc)} measures nothing: take the fixture `measure` and call it once")
 
 
 def _declared(metafunc: pytest.Metafunc, axis: str, name: str) -> tuple[Wanted, ...] | None:
@@ -143,13 +165,13 @@ def _set_axis(
             f"{_where(metafunc)} takes `{axis}` and says nowhere which: "
             f'add @pytest.mark.{MARKS[axis]}("...") or run with --{axis} ...'
         )
-    if axis == "variant":
-        for value in values:
-            for name, _ in variant_parts(value.text):
-                catalog.check("variant", name, where=_where(metafunc))
+    where = _where(metafunc) if asked is None else f"--{axis}"
     for value in values:
         if axis == "device":
-            parse_device(value.text)
+            parse_device(value.text, where)
+        elif axis == "variant":
+            for name, _ in variant_parts(value.text):
+                catalog.check("variant", name, where)
         elif axis == "dataset":
             check_dataset(source.parse(value.text))
         elif axis == "model":
@@ -276,7 +298,9 @@ def group(items: list[pytest.Item]) -> None:
     def place(numbered: tuple[int, pytest.Item]) -> tuple[int, int]:
         at, item = numbered
         values = axis_values(item)
+        if not isinstance(values.get("model"), Wanted) or not is_bench(item):
+            return at, at
         key = tuple(str(values[axis]) for axis in ("device", "model", "variant") if axis in values)
-        return places.setdefault(key, at) if "model" in values else at, at
+        return places.setdefault(key, at), at
 
     items[:] = [item for _, item in sorted(enumerate(items), key=place)]

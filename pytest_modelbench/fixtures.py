@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 # Loaded with the plugin by every pytest run: what a fixture needs it imports when it is used.
-from .errors import ModelbenchError, Unavailable
+from .errors import ModelbenchError, Unavailable, UsageError
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
         self.error = error
 
 
+Failed.__module__ = "builtins"  # as pytest's own: its short summary has 80 columns
+
+
 @contextmanager
 def spoken() -> Iterator[None]:
     """Say an error of ours as pytest says its own: what is not here skips, the rest fails in one line."""
@@ -40,6 +43,17 @@ def spoken() -> Iterator[None]:
         pytest.skip(str(error))
     except ModelbenchError as error:
         raise Failed(error) from None
+
+
+def _param(request: pytest.FixtureRequest, axis: str) -> Any:
+    """The value of an axis that has no usual one."""
+    try:
+        return request.param
+    except AttributeError:
+        raise UsageError(
+            f'the fixture {axis} has no value here: mark the function with @pytest.mark.{axis}s("...") and take it '
+            "as an argument"
+        ) from None
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +97,7 @@ def model(request: pytest.FixtureRequest, device: Device, variant: Variant) -> I
 
     session = request.config.stash[SESSION]
     with spoken():
-        text = str(request.param)
+        text = str(_param(request, "model"))
         session.progress(f"loading {text} ({variant})", "", None)
         opened = open_model(parse(text), device, session.settings)
         try:
@@ -109,7 +123,8 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
     from .source import parse
 
     with spoken():
-        return open_dataset(parse(str(request.param)), **dict(request.param.options))
+        wanted = _param(request, "dataset")
+        return open_dataset(parse(str(wanted)), **dict(getattr(wanted, "options", ())))
 
 
 class Watch:

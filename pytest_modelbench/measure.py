@@ -7,9 +7,10 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise, repeat
+from numbers import Real
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -69,13 +70,19 @@ class Run:
         Raises UsageError for anything but finite numbers of at least zero.
         """
         for unit, given in units.items():
-            amounts = given if isinstance(given, (list, tuple)) else [given]
+            plain = given.tolist() if hasattr(given, "tolist") else given  # numpy's and torch's
+            amounts = plain if isinstance(plain, (list, tuple)) else [plain]
             for amount in amounts:
-                if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:
+                if isinstance(amount, bool) or not isinstance(amount, Real) or not 0 <= float(amount) < math.inf:
                     raise UsageError(f"run.count({unit}={given!r}) is no count of {unit}; give finite numbers >= 0")
-            if not amounts:
-                raise UsageError(f"run.count({unit}={given!r}) is empty; give one number, or one a call")
-            self.counts[unit] = sum(amounts) / len(amounts)
+            if amounts is plain and len(amounts) != len(self.outputs):
+                raise UsageError(
+                    f"run.count({unit}={given!r}) has {len(amounts)} numbers for {len(self.outputs)} calls; "
+                    "give one number, or one a call"
+                )
+            if unit in self.counts:
+                raise UsageError(f"run.count({unit}=...) was called twice; a Record holds one count of a unit")
+            self.counts[unit] = float(sum(amounts)) / len(amounts)
 
     def score(self, metric: str, predictions: Sequence[Any], references: Sequence[Any] | None, **options: Any) -> float:
         """Judge outputs by a metric and keep the score and its items in the Record.
@@ -90,6 +97,7 @@ class Run:
             raise UsageError(f"run.score({metric!r}) needs references, and the dataset has none")
         result = declared(predictions, references, **options)
         score = result if isinstance(result, Score) else _mean_score(declared, result)
+        score = replace(score, value=float(score.value), items=tuple(float(item) for item in score.items))
         if not math.isfinite(score.value):
             raise UsageError(f"run.score({metric!r}) gave {score.value}: not a finite number")
         self.scores[metric] = score
@@ -167,7 +175,9 @@ class Measure:
         if not things:
             raise UsageError(f"{self.bench}: measure.each got no items")
         if self.once:
-            run.outputs = [f(thing) for thing in things]
+            for thing in things:
+                run.outputs.append(f(thing))
+                _refuse_lazy(self.bench, f, run.outputs[-1])
         else:
             with _steady_gc():
                 first, output = self._round(partial(f, things[0]), 1)
@@ -182,6 +192,8 @@ class Measure:
                         timed, output = self._round(partial(f, thing), 1)
                         rounds.add(timed)
                         run.outputs.append(output)
+                for output in run.outputs:
+                    _refuse_lazy(self.bench, f, output)
                 run.timing = rounds.timing("each", 1, 3, first, stopped_by="items")
         run.output = run.outputs[-1]
         self._look(run)
@@ -364,8 +376,11 @@ def _refuse_lazy(bench: str, f: Callable[..., Any], output: Any) -> None:
     if inspect.iscoroutine(output):
         output.close()
         raise UsageError(f"{bench}: {_name(f)} gave a coroutine that never ran; measure a function that awaits it")
-    if inspect.isgenerator(output) or inspect.isasyncgen(output):
-        raise UsageError(f"{bench}: {_name(f)} gave a generator that never ran; use measure.stream")
+    if isinstance(output, Iterator) or inspect.isasyncgen(output):
+        kind = type(output).__name__
+        raise UsageError(f"{bench}: {_name(f)} gave a {kind} that has not run; use measure.stream, or list() it inside")
+    if inspect.isawaitable(output) or (callable(getattr(output, "result", None)) and hasattr(output, "done")):
+        raise UsageError(f"{bench}: {_name(f)} gave a {type(output).__name__} that may not be done; wait for it inside")
 
 
 @contextmanager

@@ -89,7 +89,8 @@ def ran_out(error: BaseException) -> bool:
     """Whether an error says that memory ran out: by its type, or as torch's and ONNX Runtime's allocators say it."""
     text = str(error)
     told = "out of memory" in text.lower() or "can't allocate memory" in text or "Failed to allocate memory" in text
-    return told or isinstance(error, MemoryError) or type(error).__name__ in _OOM_TYPES
+    library = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+    return (told and library) or isinstance(error, MemoryError) or type(error).__name__ in _OOM_TYPES
 
 
 def asked_bytes(text: str) -> int | None:

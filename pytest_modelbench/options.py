@@ -15,15 +15,12 @@ AXES = ("device", "model", "variant", "dataset")
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the options; a short name that another plugin has taken is left to it."""
+    """Declare the options; the short names of the axes follow in `add_short_options`."""
     group = parser.getgroup("modelbench", "benchmarks of models")
+    add = group.addoption
     for axis in AXES:
         text = f"run on these {axis}s, a comma list; narrows what a mark declares, or takes its place"
-        try:
-            group.addoption(f"--bench-{axis}", f"--{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
-        except ValueError:
-            group.addoption(f"--bench-{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
-    add = group.addoption
+        add(f"--bench-{axis}", dest=f"bench_{axis}", metavar="NAMES", help=text)
     add("--bench-once", action="store_true", help="run every bench one time, untimed and ungated")
     add("--bench-rounds", type=int, metavar="N", help="time exactly N rounds a bench")
     add("--bench-max-seconds", type=float, default=5.0, metavar="S", help="stop timing a bench after S seconds (5)")
@@ -47,6 +44,16 @@ def add_options(parser: pytest.Parser) -> None:
         help="open this model's pickled weights, which can run any code",
     )
     add("--bench-trust-remote-code", action="append", metavar="MODEL", help="let this model's own code run")
+
+
+def add_short_options(parser: pytest.Parser) -> None:
+    """Declare `--device`, `--model`, `--variant`, `--dataset` where nobody else has: called when everybody has."""
+    groups = [parser._anonymous, *parser._groups]  # pytest has no public way to ask which names are taken
+    taken = {name for group in groups for option in group.options for name in option.names()}
+    group = parser.getgroup("modelbench")
+    for axis in AXES:
+        if f"--{axis}" not in taken:
+            group.addoption(f"--{axis}", dest=f"bench_{axis}", metavar="NAMES", help=f"short for --bench-{axis}")
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -93,6 +100,8 @@ def _places(given: list[str] | None, option: str) -> tuple[tuple[str, str], ...]
         kind, separator, place = text.partition(":")
         if not (kind and separator and place):
             raise UsageError(f"{option} {text!r} is not KIND:PLACE; write for example {option} parquet:results/data")
+        if option == "--bench-report" and (Path(place).is_dir() or not Path(place).name):
+            raise UsageError(f"{option} {text!r}: {place} is a folder; name a file in it")
         places.append((kind, place))
     return tuple(places)
 

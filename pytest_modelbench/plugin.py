@@ -13,12 +13,12 @@ import pytest
 # Every pytest run where this is installed imports what is imported here: light rooms only (tests/test_rooms.py).
 from .errors import ModelbenchError, StoreError
 from .fixtures import dataset, device, measure, model, variant  # noqa: F401  fixtures are found in a plugin's names
-from .options import add_options, read_settings
+from .options import add_options, add_short_options, read_settings
 from .progress import PROGRESS, progress_of
 from .session import SESSION, Session
 
 if TYPE_CHECKING:
-    from .collect import BenchModule
+    from .collect import BenchClass, BenchModule
 
 
 _LOG_COLUMNS = 120  # chosen here: every column of the table fits
@@ -29,6 +29,12 @@ _LOG_COLUMNS = 120  # chosen here: every column of the table fits
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, None, None]:
+    yield
+    add_short_options(parser)  # after the conftests: a project that has a --device of its own keeps it
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -74,6 +80,14 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return bench_module(module_path, parent)
 
 
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> BenchClass | None:
+    if not isinstance(obj, type):
+        return None
+    from .collect import bench_class
+
+    return bench_class(collector, name)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from .collect import parametrize
 
@@ -89,7 +103,7 @@ class _BeforeSelection:
         from .collect import narrow
 
         with _as_usage_error():
-            deselected = narrow(items, config.stash[SESSION].settings, config.args, config.option.keyword)
+            deselected = narrow(items, config.stash[SESSION].settings, config.args, _words(config))
         if deselected:
             config.hook.pytest_deselected(items=deselected)
 
@@ -140,13 +154,6 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["modelbench_session"] = node.config.stash[SESSION].settings.session
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
-    from .recording import attach_crash
-
-    attach_crash(crashitem, report)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     session.config.stash[SESSION].close()
 
@@ -164,15 +171,28 @@ class _Controller:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from .collect import is_bench
 
-        benches = [item.nodeid for item in session.items if is_bench(item)]
+        self._begin([item.nodeid for item in session.items if is_bench(item)])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        if PROGRESS not in self.config.stash:  # each worker collects the same
+            self._begin([nodeid for nodeid in ids if "::bench_" in nodeid])
+
+    def _begin(self, benches: list[str]) -> None:
         if not benches or self.config.option.collectonly:
             return
         try:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
-            raise pytest.UsageError(f"{error} (--bench-store KIND:PLACE)") from error
+            pytest.exit(f"{error} (--bench-store KIND:PLACE)", returncode=pytest.ExitCode.USAGE_ERROR)
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        from .recording import attach_crash
+
+        attach_crash(crashitem, report, self.config)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         if progress := self.config.stash.get(PROGRESS, None):
@@ -189,10 +209,13 @@ class _Controller:
             self.config.hook.pytest_modelbench_record(config=self.config, record=record)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
+                if self.config.getoption("numprocesses", None):
+                    progress.tell(f"done: {report.nodeid.rpartition('::')[2]}", "", None)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if progress := self.config.stash.get(PROGRESS, None):
+        progress = self.config.stash.get(PROGRESS, None)
+        if progress and not self.session.settings.once:
             progress.remember()
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
@@ -204,6 +227,10 @@ class _Controller:
         width = max(writer.fullwidth, _LOG_COLUMNS) if log else writer.fullwidth
         for line in self.session.summary(width, self.config.option.verbose > 0, writer.hasmarkup):
             terminalreporter.write_line(line)
+
+
+def _words(config: pytest.Config) -> str:
+    return f"{config.option.keyword} {config.option.markexpr}"
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -82,17 +82,18 @@ class Progress:
         self._write(f"{at}{what} {phase}{percent}{self._left()}".strip())
 
     def left_seconds(self) -> float | None:
-        """Expected seconds to the end: what each bench took last time, or the mean of this session's; None early on."""
-        seen = {**self.past_seconds, **self.done_seconds}
-        usual = sum(seen.values()) / len(seen) if seen else None
-        if usual is None:
+        """Expected seconds to the end: as last time, or this session's mean; None unless known."""
+        done = self.done_seconds.values()
+        usual = sum(done) / len(done) if done else None
+        expected = [self.past_seconds.get(nodeid, usual) for nodeid in self.waiting]
+        if not expected or None in expected:
             return None
-        expected = sum(seen.get(nodeid, usual) for nodeid in self.waiting)
-        return max(expected - (monotonic() - self._started_at), 0.0)
+        running, *others = [seconds for seconds in expected if seconds is not None]
+        return max(running - (monotonic() - self._started_at), 0.0) + sum(others)
 
     def _left(self) -> str:
         seconds = self.left_seconds()
-        if seconds is None:
+        if not seconds:  # unknown, or the last bench takes longer than it did
             return ""
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
 

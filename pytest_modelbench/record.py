@@ -287,7 +287,11 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (tuple, list)):
         return [_plain(inner) for inner in value]
-    return value
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return _plain(value.item())  # a scalar of numpy's or torch's
+    return str(value)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import re
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from . import accounts
-from .collect import MARKS, PREFIX, axis_values, is_bench
+from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
 from .energy import idle, short_window
 from .errors import Fallback, UsageError
 from .fixtures import MEASURE, WATCH, Failed
@@ -29,6 +30,9 @@ from .session import SESSION
 STARTED = pytest.StashKey[tuple[str, float]]()
 #: The attribute of a report that carries the dict; xdist sends it along.
 ATTRIBUTE = "modelbench_record"
+#: Texts that a number, a truth value or None has too.
+_LITERALS = {"True", "False", "None", "nan", "inf", "-inf"}
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
 
 def begin(item: pytest.Item) -> None:
@@ -85,7 +89,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(
-        bench=f"{_relative(item.path, session.settings.root)}::{item.originalname}",
+        bench=f"{_relative(item.path, session.settings.root)}::{_qualified(item)}",
         axes={name: _text(value, name, item) for name, value in axis_values(item).items()},
         nodeid=item.nodeid,
         outcome=outcome,
@@ -114,18 +118,20 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
 
 def check_measured(item: pytest.Function) -> None:
     """Raise UsageError for a bench that took `measure` and ended without calling it."""
+    if measures_nothing(item):
+        raise UsageError(f"{item.name} measures nothing: take the fixture `measure` and call it once")
     measure = item.stash.get(MEASURE, None)
     if measure is not None and measure.run is None:
         raise UsageError(f"{item.name} never called measure(...): there is nothing to record")
 
 
-def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
+def attach_crash(nodeid: str, report: pytest.TestReport, config: pytest.Config) -> None:
     """A bench whose worker died with it is a row too, though all that is known is its name."""
     path, _, name = nodeid.partition("::")
-    if not name.startswith(PREFIX):
+    if not name.rpartition("::")[2].startswith(PREFIX):
         return
     record = Record(
-        bench=f"{path}::{name.partition('[')[0]}",
+        bench=f"{_relative(config.rootpath / path, config.stash[SESSION].settings.root)}::{name.partition('[')[0]}",
         axes={"id": name.partition("[")[2].removesuffix("]")} if "[" in name else {},
         nodeid=nodeid,
         outcome="error",
@@ -137,7 +143,7 @@ def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
 
 def detach(report: pytest.TestReport, session: str) -> Record | None:
     """The Record that rides on a report, if one does."""
-    carried = getattr(report, ATTRIBUTE, None)
+    carried = getattr(report, ATTRIBUTE, None) if report.outcome != "rerun" else None  # type: ignore[comparison-overlap]
     return replace(from_dict(carried), session=session) if carried else None
 
 
@@ -200,10 +206,22 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
+def _qualified(item: pytest.Function) -> str:
+    """The function with the classes it stands in: `TestA::bench_x`."""
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    return "::".join([*classes, item.originalname])
+
+
 def _text(value: Any, name: str, item: pytest.Function) -> str:
-    if name in MARKS or isinstance(value, (str, int, float, bool)) or value is None:
+    """A parameter as text, unlike that of every other value: `1` and `"1"` differ, and so do two lambdas."""
+    if name in MARKS:
         return str(value)
-    return str(getattr(value, "__name__", f"{name}{item.callspec.indices[name]}"))
+    if isinstance(value, str):
+        return value if value not in _LITERALS and not _NUMBER.fullmatch(value) else repr(value)
+    if isinstance(value, (int, float)) or value is None:
+        return str(value)
+    own = getattr(value, "__name__", "")
+    return own if own.isidentifier() else f"{name}{item.callspec.indices[name]}"
 
 
 def _source_digest(item: pytest.Function) -> str | None:

@@ -44,6 +44,9 @@ class Session:
     written: list[Path] = field(default_factory=list)
     started: float = field(default_factory=monotonic)
     _journal: Journal | None = None
+    _recovered: list[tuple[str, list[Record]]] = field(default_factory=list)
+    #: The folder for the journal when its own place fails.
+    _spare: Path | None = None
     _samplings: dict[str, Sampling] = field(default_factory=dict)
     _at_rest: dict[str, tuple[Series, ...]] = field(default_factory=dict)
     _peaks: dict[tuple[str, str], Peaks] = field(default_factory=dict)
@@ -103,24 +106,16 @@ class Session:
 
     @property
     def journals(self) -> Path:
-        """Where Records wait until they are stored."""
-        return self.settings.reports_folder / "data" / "journal"
+        """Where Records wait until they are stored: in the first store's folder, or beside a store that has none."""
+        kind, place = self.settings.stores[0]
+        return (Path(place) if kind == "parquet" else self.settings.reports_folder / "data") / "journal"
 
     def recover(self) -> None:
-        """Store the Records of sessions that were killed; say how many."""
-        if not self.journals.is_dir():
-            return
-        from .journal import discard, recover
+        """Read the Records of sessions that were killed; they are stored when this one ends, not before it measures."""
+        if self.journals.is_dir():
+            from .journal import recover
 
-        for session, records in recover(self.journals, self.problems.append):
-            try:
-                self._append(records)
-            except StoreError as error:
-                self.problems.append(f"{len(records)} Records of session {session} stay in its journal: {error}")
-                continue
-            discard(self.journals, session)
-            plural = "" if len(records) == 1 else "s"
-            self.notes.append(f"recovered {len(records)} Record{plural} of interrupted session {session}")
+            self._recovered = recover(self.journals, self.problems.append)
 
     def open(self) -> None:
         """Open the journal and try the stores. Raises StoreError for a place that cannot be written."""
@@ -134,39 +129,67 @@ class Session:
 
     def add(self, record: Record) -> None:
         """Keep a Record: on disk before the next bench starts."""
+        self.records.append(record)
         try:
             self.open()
-        except StoreError as error:
-            self._open_elsewhere(error)
-        assert self._journal is not None
-        self._journal.append(record)
-        self.records.append(record)
+            assert self._journal is not None
+            self._journal.append(record)
+        except (StoreError, OSError) as error:
+            self._journal_elsewhere(error)
 
-    def _open_elsewhere(self, error: StoreError) -> None:
+    def _journal_elsewhere(self, error: Exception) -> None:
+        """Go on in the system's folder for temporary files, with all Records so far; failing that, in memory."""
         from .journal import Journal
 
-        folder = Path(tempfile.mkdtemp(prefix="modelbench-journal-"))
-        self.problems.append(f"{error}; Records are kept in {folder}")
-        self._journal = Journal(folder, self.settings.session)
+        if self._spare is None:
+            self._spare = Path(tempfile.mkdtemp(prefix="modelbench-journal-"))
+            self.problems.append(f"{_said(error)}; Records are kept in {self._spare}")
+        try:
+            self._journal = Journal(self._spare, self.settings.session)
+            for record in self.records:
+                self._journal.append(record)
+        except (StoreError, OSError) as worse:
+            self.problems.append(f"{_said(worse)}; Records are in memory only until the session ends")
 
     def finish(self) -> None:
-        """Write the stores and the reports; the journal goes when every store has its Records."""
+        """Write the stores and the reports; a journal goes when every store has its Records."""
         self.close()
+        self._store_recovered()
         stored = True
         try:
             self._append(self.records)
         except Exception as error:  # noqa: BLE001  a store may be the user's: whatever it raises, Records are kept
             stored = False
-            self.problems.append(f"{_said(error)}; Records are kept in {self.journals}, and stored at the next start")
+            kept = self._spare or f"{self.journals}, and stored at the next start"
+            self.problems.append(f"{_said(error)}; Records are kept in {kept}")
         if self._journal is not None:
-            self._journal.close(keep=not stored)
+            try:
+                self._journal.close(keep=not stored)
+            except (StoreError, OSError) as error:
+                self.problems.append(_said(error))
         for kind, place in self.settings.reports if self.records else ():
             try:
                 if Path(place).parent == self.settings.reports_folder:
                     ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
                 self.written.append(self.catalog.find("report", kind)(self.records, Path(place)))
-            except Exception as error:  # noqa: BLE001  a report may be the user's: the Records are stored all the same
-                self.problems.append(f"report {kind}:{place}: {_said(error)}; the Records are stored")
+            except Exception as error:  # noqa: BLE001  a report may be the user's: it does not touch the Records
+                kept = "; the Records are stored" if stored else ""
+                self.problems.append(f"report {kind}:{place}: {_said(error)}{kept}")
+
+    def _store_recovered(self) -> None:
+        from .journal import discard
+
+        for session, records in self._recovered:
+            plural = "" if len(records) == 1 else "s"
+            try:
+                self._append(records)
+            except Exception as error:  # noqa: BLE001  as in finish
+                self.problems.append(
+                    f"{len(records)} Record{plural} of session {session} stay in its journal: {_said(error)}"
+                )
+                continue
+            discard(self.journals, session)
+            self.notes.append(f"recovered {len(records)} Record{plural} of interrupted session {session}")
 
     def summary(self, width: int, verbose: bool, color: bool) -> list[str]:
         """What the terminal says at the end: the table, notes, problems, and where the files are."""

@@ -69,7 +69,7 @@ class Options:
 def option_names():
     parser = Options()
     options.add_options(parser)
-    return parser.names
+    return parser.names + [f"--{axis}" for axis in options.AXES]
 
 
 def marks():

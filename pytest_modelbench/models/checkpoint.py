@@ -154,7 +154,8 @@ def _in_folder(
         lambda kind, where, options: read_module(folder, source, kind, where, options, own_code, pickled),
         lambda: read_tokenizer(folder, source, own_code),
         revision,
-        {"digest": cache.content_digest(_weights(folder))} | (details or {}),
+        # a revision says which weights they are; for a folder only their content does
+        ({} if revision else {"digest": cache.content_digest(_weights(folder))}) | (details or {}),
     )
 
 

@@ -11,7 +11,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from ..cost import Call, Sizes
 from ..record import Cost
@@ -149,8 +149,8 @@ def cache_bytes(cache: Any) -> int | None:
 def _sizes(module: Any, text: Any) -> Sizes | None:
     """The sizes of a decoder, read off its tensors and configuration; None for one that says them otherwise."""
     names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
-    sizes: list[Any] = [getattr(text, name, None) for name in names]
-    layers, hidden, heads, kv_heads = *sizes[:3], sizes[3] or sizes[2]
+    layers, hidden, heads, kv_heads = (cast("int", getattr(text, name, None)) for name in names)
+    kv_heads = kv_heads or heads
     embedding, head = module.get_input_embeddings(), module.get_output_embeddings()
     if not all(isinstance(size, int) and size for size in (heads, kv_heads, layers, hidden)):
         return None

@@ -203,7 +203,6 @@ BAD_MARKS = {
         "measure",
     ),
     "bench_a in bench_a.py takes `model` and says nowhere which: add @pytest.mark.models*": ("", "model, measure"),
-    "bench_a in bench_a.py measures nothing: take the fixture `measure` and call it once": ("", ""),
     "cannot tell what 'nowhere' is: no such path; write it as one of hub:*": (
         '@pytest.mark.models("nowhere")',
         "model, measure",
@@ -232,7 +231,7 @@ def test_a_mark_that_cannot_be_meant_is_a_clear_collection_error(pytester, messa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--variant", "onx"], "*unknown variant 'onx' in bench_generate in bench_a.py; did you mean 'onnx'?*"),
+        (["--variant", "onx"], "*unknown variant 'onx' in --variant; did you mean 'onnx'?*"),
         (["--model", "secnd"], "*--model 'secnd': no bench declares it; did you mean 'second'?*"),
         (["--variant", "eager,"], "*--variant 'eager,' has an empty name*"),
         (["--bench-rounds", "0"], "*--bench-rounds 0: give a whole number of at least 1*"),
@@ -298,3 +297,77 @@ def test_a_module_of_tests_without_benches_is_untouched(pytester):
     result.assert_outcomes(passed=1)
     assert "modelbench" not in "\n".join(line for line in result.outlines if not line.startswith("plugins:"))
     assert not (pytester.path / "reports").exists()
+
+
+OWN_OPTION = """
+    def pytest_addoption(parser):
+        parser.addoption("--device", default="theirs")
+
+    def pytest_configure(config):
+        config.own_device = config.getoption("--device")
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["-p", "theirs"]], ids=["conftest", "plugin"])
+def test_an_option_that_a_project_has_is_left_to_it(pytester, arguments):
+    own = pytester.makepyfile(theirs=OWN_OPTION)
+    if not arguments:
+        own.rename(pytester.path / "conftest.py")
+    pytester.syspathinsert()
+    pytester.makepyfile(bench_a=AXES, test_a="def test_a(request): assert request.config.own_device == 'mine'")
+    result = pytester.runpytest_subprocess(*arguments, "--device", "mine", "test_a.py")
+    result.assert_outcomes(passed=1)
+    found = pytester.runpytest_subprocess(
+        *arguments, "--collect-only", "-q", "--bench-device", "cuda", "--model", "first"
+    )
+    found.stdout.fnmatch_lines(["bench_a.py::bench_generate[[]first-eager-cuda[]]"])
+
+
+def test_ordinary_tests_are_left_alone(pytester):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_configure(config):
+            config.addinivalue_line("markers", "devices: of somebody else")
+
+        def pytest_generate_tests(metafunc):
+            if "model" in metafunc.fixturenames:
+                metafunc.parametrize("model", ["a", "b"])
+        """
+    )
+    pytester.makepyfile(
+        test_a="""
+        import pytest
+
+        def test_by_hook(model): ...
+
+        @pytest.mark.devices(3)
+        @pytest.mark.models
+        def test_marked(): ...
+        """,
+        test_b="def test_by_hook(model): ...",
+    )
+    assert ids(pytester) == [
+        "test_a.py::test_by_hook[a]",
+        "test_a.py::test_by_hook[b]",
+        "test_a.py::test_marked",
+        "test_b.py::test_by_hook[a]",
+        "test_b.py::test_by_hook[b]",
+    ]
+
+
+def test_benches_in_classes_are_found(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        class TestA:
+            def bench_x(self, measure): ...
+
+        class BenchB:
+            def bench_x(self, measure): ...
+
+        class Helper:
+            def bench_x(self, measure): ...
+        """
+    )
+    assert ids(pytester) == ["bench_a.py::TestA::bench_x", "bench_a.py::BenchB::bench_x"]

@@ -352,3 +352,136 @@ def test_a_variant_and_a_metric_of_ones_own(pytester):
         "doubled": 4,
         "doubled+doubled": 8,
     }
+
+
+def test_a_function_named_like_a_bench_that_measures_nothing_fails_alone(pytester):
+    pytester.makepyfile(bench_old="def bench_sort(): ...", test_b="def test_b(): ...")
+    result = pytester.runpytest(*QUICK)
+    result.stdout.fnmatch_lines(["bench_sort measures nothing: take the fixture `measure` and call it once"])
+    result.assert_outcomes(passed=1, failed=1)
+
+
+def test_no_two_benches_share_an_identity(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        import pytest
+
+        class TestA:
+            def bench_x(self, measure):
+                measure(int)
+
+        class TestB:
+            def bench_x(self, measure):
+                measure(int)
+
+        @pytest.mark.parametrize("f", [lambda: 1, lambda: 2, sum, sorted])
+        def bench_callable(f, measure):
+            measure(int)
+
+        @pytest.mark.parametrize("value", [1, "1", True, "True", None, "None", 1.0, "1.0"])
+        def bench_value(value, measure):
+            measure(int)
+        """
+    )
+    pytester.runpytest("--bench-rounds", "1").assert_outcomes(passed=14)
+    found = rows(pytester)
+    assert len({row["record_id"] for row in found}) == 14
+    assert {"bench_a.py::TestA::bench_x", "bench_a.py::TestB::bench_x"} < {row["bench"] for row in found}
+
+
+def test_odd_values_in_a_record_are_made_plain(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        import numpy as np
+        import pytest
+        from pytest_modelbench import ModelFacts, Score, metric
+
+        @metric("ratio", "higher")
+        def odd(predictions, references):
+            return Score(np.float32(0.5), "ratio", "higher", (np.float64(0.25), np.int64(1)))
+
+        class Model:
+            facts = ModelFacts("mine", details={"dtype": np.dtype("int8"), "size": np.int64(3)})
+
+        @pytest.fixture
+        def model():
+            return Model()
+
+        def bench_a(model, measure):
+            run = measure(int)
+            run.count(tokens=np.int64(3), images=np.array([2.0]))
+            run.score("odd", [1], [1])
+        """
+    )
+    pytester.runpytest_subprocess(*QUICK, "-n", "1").assert_outcomes(passed=1)
+    (row,) = rows(pytester)
+    assert (row["score_odd"], row["count_tokens"], row["count_images"]) == (0.5, 3, 2)
+
+
+def test_outputs_and_models_are_let_go_when_a_bench_is_recorded(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        import gc
+        import weakref
+
+        class Big:
+            pass
+
+        seen = []
+
+        def make():
+            big = Big()
+            seen.append(weakref.ref(big))
+            return big
+
+        def bench_a(measure):
+            measure(make)
+
+        def bench_b(measure):
+            measure(int)
+            gc.collect()
+            assert all(reference() is None for reference in seen)
+        """
+    )
+    pytester.runpytest(*QUICK).assert_outcomes(passed=2)
+
+
+def test_a_journal_that_fills_up_loses_no_record(pytester):
+    pytester.makeconftest(
+        """
+        import errno
+        import os
+        from pytest_modelbench import journal
+
+        writes = []
+
+        def full(fd, fsync=os.fsync):
+            writes.append(fd)
+            if len(writes) == 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            fsync(fd)
+
+        journal.os.fsync = full
+        """
+    )
+    pytester.makepyfile(
+        bench_a="""
+        import pytest
+
+        @pytest.mark.parametrize("n", range(4))
+        def bench_a(n, measure):
+            measure(int)
+        """
+    )
+    result = pytester.runpytest_subprocess(*QUICK)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["*No space left on device*Records are kept in *"])
+    assert len(rows(pytester)) == 4
+
+
+def test_a_store_that_cannot_be_written_is_said_first_under_xdist_too(pytester):
+    pytester.makepyfile(bench_a="def bench_a(measure):\n    measure(int)")
+    (pytester.path / "taken").write_text("")
+    result = pytester.runpytest_subprocess(*QUICK, "--bench-store", "parquet:taken", "-n", "1")
+    assert "give another place (--bench-store" in result.stdout.str() + result.stderr.str()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR

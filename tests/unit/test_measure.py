@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -334,7 +335,7 @@ class TestRun:
         return measure(int)
 
     def test_counts_are_kept(self, run):
-        run.count(tokens=64, images=[8, 8, 2])
+        run.count(tokens=64, images=[6])
         assert run.counts == {"tokens": 64, "images": 6}
 
     @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), True, "12", None, [1, "2"], []])
@@ -359,3 +360,29 @@ class TestRun:
             run.score("accuracy", [1], [1])
         with pytest.raises(UsageError, match="needs references"):
             run.score("contains", ["a"], None)
+
+
+@pytest.mark.parametrize(
+    "lazy",
+    [lambda: map(str, [1]), lambda: iter([1]), lambda: ThreadPoolExecutor(1).submit(int)],
+    ids=["map", "iterator", "future"],
+)
+def test_work_that_may_not_be_done_is_refused(measure, lazy):
+    with pytest.raises(UsageError, match=r"bench_x: .* gave a"):
+        measure(lazy)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_each_refuses_a_lazy_output_of_any_item(measure, once):
+    measure.once = once
+    with pytest.raises(UsageError, match="gave a generator that has not run"):
+        measure.each(lambda item: generated() if item else 0, [0, 1])
+
+
+def test_counts_of_another_length_or_given_twice_are_refused(measure):
+    run = measure.each(abs, [1, 2])
+    with pytest.raises(UsageError, match="has 3 numbers for 2 calls"):
+        run.count(images=[1, 2, 3])
+    run.count(images=[1, 2])
+    with pytest.raises(UsageError, match="called twice"):
+        run.count(images=1)
