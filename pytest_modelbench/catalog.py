@@ -11,9 +11,20 @@ from .errors import DuplicateName, UnknownName
 
 #: Built-in names and the module that holds each; the attribute is the name with `_` for `-`.
 BUILT_IN: dict[Kind, dict[str, str]] = {
-    "variant": {"eager": "variants.eager", "compiled": "variants.compiled", "onnx": "variants.onnx"},
+    "variant": {
+        "eager": "variants.eager",
+        "static": "variants.static",
+        "compiled": "variants.compiled",
+        "onnx": "variants.onnx",
+    },
     "metric": {"exact_match": "metrics.text", "contains": "metrics.text", "accuracy": "metrics.classify"},
-    "sampler": {"nvml": "samplers.nvml", "process": "samplers.process"},
+    "sampler": {
+        "process": "samplers.process",
+        "rapl": "samplers.rapl",
+        "nvml": "samplers.nvml",
+        "amd": "samplers.amd",
+        "apple": "samplers.apple",
+    },
     "store": {"parquet": "stores.parquet"},
     "report": {"html": "reports.html"},
 }

@@ -9,14 +9,21 @@ from typing import Any
 
 from . import svg
 from .groups import Row, score_text
+from .phases import spans
 from .provenance import fact_text
 from .quantity import digits, percent, quantity_text, text, unit_for
-from .record import Record, TokenTimes
+from .record import Record, Series, TokenTimes
 from .stats import P99_NEEDS, quantile
 from .summary import throughput
 
 #: A device timeline has at most so many panels (chosen here: they are read one under the other).
-MOST_PANELS = 6
+MOST_PANELS = 8
+#: Panels that come first, and in this order: the device before its host; counters, which only rise, come last.
+_PANELS_FIRST = (
+    "gpu_busy_ratio", "sm_activity_ratio", "tensor_activity_ratio", "dram_activity_ratio", "power_watts",
+    "memory_used_bytes", "sm_clock_hertz",
+)  # fmt: skip
+_COUNTERS = ("cpu_seconds", "energy_joules")
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def _quantiles(values: Sequence[float], one: str) -> str:
 
 def _timeline(record: Record) -> Chart | None:
     """Panels of what was sampled under one time axis, over the span of the rounds and the samples."""
-    shown = [series for series in record.samples if series.values]
+    shown = sorted((series for series in record.samples if series.values), key=_panel_place)
     if not shown:
         return None
     timing = record.timing
@@ -85,11 +92,19 @@ def _timeline(record: Record) -> Chart | None:
     panels = [svg.panel(f"{s.name} ({s.sampler})", s.unit, s.at_ns, s.values, span) for s in shown[:MOST_PANELS]]
     more = f" {len(shown) - MOST_PANELS} more quantities are in the samples file." if len(shown) > MOST_PANELS else ""
     samples = sum(len(series.values) for series in shown)
+    prefills = [(part.start_ns, part.end_ns) for part in spans(record) if part.phase == "prefill"]
+    darker = " The dark part of a round is prefill." if prefills else ""
     return Chart(
         "The device meanwhile",
-        "".join(panels) + svg.time_axis(span, starts, seconds, loops),
-        f"{samples:,} samples; no line is drawn across a gap in sampling.{more}",
+        "".join(panels) + svg.time_axis(span, starts, seconds, loops, prefills),
+        f"{samples:,} samples; no line is drawn across a gap in sampling.{darker}{more}",
     )
+
+
+def _panel_place(series: Series) -> int:
+    if series.name in _PANELS_FIRST:
+        return _PANELS_FIRST.index(series.name)
+    return len(_PANELS_FIRST) + (series.name in _COUNTERS)
 
 
 def facts(row: Row) -> list[Facts]:

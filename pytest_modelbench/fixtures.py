@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -130,13 +130,15 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
 class Watch:
     """What is read beside the clock while rounds run: samples and memory peaks."""
 
-    def __init__(self, session: Session, device: Device, model: Any = None) -> None:
-        self.session, self.device, self.model = session, device, model
+    def __init__(self, session: Session, device: Device, bench: str, model: Any = None) -> None:
+        self.session, self.device, self.bench, self.model = session, device, bench, model
         #: The generations of the model while rounds ran, by size.
         self.calls: dict[Call, int] = {}
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
+        #: What else is worth saying of it.
+        self.notes: tuple[str, ...] = ()
         #: What the compiler had spent on this model before this bench.
         self.compiled_seconds = 0.0
 
@@ -156,6 +158,20 @@ class Watch:
             self.samples, self.problems = sampling.stop(), sampling.problems
             self.memory, self.calls = peaks.read(), dict(calls)
 
+    def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
+        """Say once a session, where --bench-sampler-cost asks for it, what sampling costs this call."""
+        if not self.session.settings.sampler_cost or self.session.weighed:
+            return
+        from .samplers.cost import LONGEST_CALL_SECONDS, measured
+
+        if each_seconds > LONGEST_CALL_SECONDS:
+            return
+        self.session.weighed = True
+        sampling = self.session.sampling(self.device)
+        self.notes += (
+            measured(sampling, block, each_seconds, lambda share: self.session.progress(self.bench, "cost", share)),
+        )
+
 
 MEASURE = pytest.StashKey["Measure"]()
 WATCH = pytest.StashKey["Watch"]()
@@ -172,7 +188,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
     model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
-    watch = Watch(session, device, model)
+    watch = Watch(session, device, item.name, model)
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
@@ -181,6 +197,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         progress=lambda phase, share: session.progress(item.name, phase, share),
         # what the model has to say, once warm, of what really runs
         prove=getattr(model, "ran", lambda: None),
+        afterwards=watch.weigh,
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,

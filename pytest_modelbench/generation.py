@@ -1,7 +1,8 @@
 """Generation: what a text model's `generate` hands back, with the moment each token came; and how tokens are made.
 
 A Decoder is a runtime's way to make tokens, apart from what the model is: torch's is `models/torch_decoder.py`, ONNX
-Runtime's is in `variants/onnx`. All decode greedily, so that two runtimes of one model can be compared by token.
+Runtime's is in `variants/onnx`. All choose greedily unless told otherwise (`choice.py`), so that two runtimes of one
+model can be compared by token.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from .choice import Choice
 
 if TYPE_CHECKING:
     import numpy
@@ -18,12 +21,12 @@ if TYPE_CHECKING:
 class Clock:
     """When the tokens of one call came; resolved after the device is synchronised, outside the timed part."""
 
-    #: Host clock (`time.perf_counter_ns`): entry of the call, then each step's token.
+    #: Host clock (`time.perf_counter_ns`): entry of the call, then when the host could first know each step's token.
     started_ns: int
     token_ns: tuple[int, ...]
     #: In words a reader can check: "CUDA events in a LogitsProcessor".
     taken_by: str
-    #: Seconds from entry to first token by device events; None where the device has none.
+    #: From the device's first work of the call to the first token, by device events; None where the device has none.
     ttft_device_seconds: float | None = None
 
 
@@ -87,11 +90,11 @@ class Decoder(Protocol):
     #: How those were read.
     kv_source: str
 
-    def generate(self, prompts: Prompts, limits: Limits) -> Decoded:
+    def generate(self, prompts: Prompts, limits: Limits, choice: Choice) -> Decoded:
         """All new tokens of a batch by the runtime's own road."""
         ...
 
-    def steps(self, prompts: Prompts, limits: Limits) -> Iterator[tuple[int | None, ...]]:
+    def steps(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[tuple[int | None, ...]]:
         """Each step's tokens as soon as the host has them; None for a sequence that ended before."""
         ...
 

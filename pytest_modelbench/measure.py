@@ -129,6 +129,8 @@ class Measure:
     progress: Callable[[str, float | None], None]
     #: Asked once the call is warm, before anything is timed: raises Fallback when something else ran than was asked.
     prove: Callable[[], None] = lambda: None
+    #: Given the call after its rounds: a timed block of so many calls, and the seconds of one.
+    afterwards: Callable[[Callable[[int], float], float], None] = lambda block, each_seconds: None
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0
@@ -158,6 +160,7 @@ class Measure:
                         rounds.add(timed)
                         if isinstance(output, Generation):
                             clocks.append(output.clock())
+                self.afterwards(lambda calls: self._round(call, calls)[0].seconds, each_seconds)
                 run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first)
                 if clocks:
                     run.tokens = _token_times(clocks, output)

@@ -26,6 +26,11 @@ def add_options(parser: pytest.Parser) -> None:
     add("--bench-max-seconds", type=float, default=5.0, metavar="S", help="stop timing a bench after S seconds (5)")
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add(
+        "--bench-sampler-cost",
+        action="store_true",
+        help="measure once what sampling costs the rounds, on the first bench whose call takes at most 2 s (30 s more)",
+    )
+    add(
         "--bench-store",
         action="append",
         metavar="KIND:PLACE",
@@ -78,6 +83,7 @@ def read_settings(config: pytest.Config) -> Settings:
         rounds=option.bench_rounds,
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
+        sampler_cost=option.bench_sampler_cost,
         trust_remote_code=frozenset(option.bench_trust_remote_code or ()),
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         session=worker.get("modelbench_session") or _new_session(),

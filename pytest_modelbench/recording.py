@@ -85,7 +85,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         reason = f"{quantity_text('bytes', asked)} asked: {reason}" if asked is not None else reason
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = tuple(watch.problems) if watch else ()
+    notes = (*watch.problems, *watch.notes) if watch else ()
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(

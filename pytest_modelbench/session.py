@@ -42,6 +42,8 @@ class Session:
     notes: list[str] = field(default_factory=list)
     #: Files that were written.
     written: list[Path] = field(default_factory=list)
+    #: Whether the cost of sampling was measured.
+    weighed: bool = False
     started: float = field(default_factory=monotonic)
     _journal: Journal | None = None
     _recovered: list[tuple[str, list[Record]]] = field(default_factory=list)
@@ -60,10 +62,12 @@ class Session:
 
     def sampling(self, device: Device) -> Sampling:
         """The long-lived sampler of a device; the one before it is closed."""
-        from .samplers import Sampling
+        from .samplers import Sampling, lacking
 
         if device.name not in self._samplings:
             self.close()
+            if (note := lacking(device)) and note not in self.notes:
+                self.notes.append(note)
             self._samplings[device.name] = Sampling(device, declared=self.catalog.declared("sampler"))
         return self._samplings[device.name]
 
@@ -207,7 +211,21 @@ class Session:
                 report_places=[_from_here(path) for path in self.written],
                 seconds=seconds,
             )
-        return [*lines, *self.notes, *(f"modelbench: {problem}" for problem in self.problems)]
+        return [
+            *lines,
+            *self.notes,
+            *self._cost_of_sampling(),
+            *(f"modelbench: {problem}" for problem in self.problems),
+        ]
+
+    def _cost_of_sampling(self) -> list[str]:
+        """What workers or this process said of it, where it was asked for."""
+        if not self.settings.sampler_cost or not self.records:
+            return []
+        from .samplers.cost import LONGEST_CALL_SECONDS, SAID
+
+        said = [note for record in self.records for note in record.notes if note.startswith(SAID)]
+        return said or [f"{SAID} were not measured: no call of measure(...) took at most {LONGEST_CALL_SECONDS:g} s"]
 
     def _append(self, records: list[Record]) -> None:
         for kind, place in self.settings.stores if records else ():

@@ -24,6 +24,8 @@ class Settings:
     rounds: int | None = None
     max_seconds: float = 5.0
     mock: bool = False
+    #: Measure once what sampling costs.
+    sampler_cost: bool = False
     #: Models whose own code may run, and whose pickled weights may be opened, each by name.
     trust_remote_code: frozenset[str] = frozenset()
     allow_pickle: frozenset[str] = frozenset()

@@ -157,8 +157,14 @@ def panel(name: str, unit_name: str, at_ns: Sequence[int], values: Sequence[floa
     )
 
 
-def time_axis(span: tuple[int, int], started_ns: Sequence[int], seconds: Sequence[float], loops: int) -> str:
-    """The time axis under the panels, and the rounds as bands on it."""
+def time_axis(
+    span: tuple[int, int],
+    started_ns: Sequence[int],
+    seconds: Sequence[float],
+    loops: int,
+    marked: Sequence[tuple[int, int]] = (),
+) -> str:
+    """The time axis under the panels, and the rounds as bands on it; `marked` parts of them are darker."""
     x = Scale(*span, _LEFT, _RIGHT)
     ends = [start + int(value * loops * 1e9) for start, value in zip(started_ns, seconds, strict=False)]
     bands: list[list[float]] = []
@@ -168,12 +174,17 @@ def time_axis(span: tuple[int, int], started_ns: Sequence[int], seconds: Sequenc
         else:
             bands.append([start, end])
     drawn = "".join(f"M{start:.1f} 2H{max(end, start + 0.5):.1f}V8H{start:.1f}Z" for start, end in bands)
+    # narrower than half a unit they could not be told from each other
+    parts = [(x(start), x(end)) for start, end in marked if x(end) - x(start) >= 0.5]
+    darker = "".join(f"M{start:.1f} 2H{end:.1f}V8H{start:.1f}Z" for start, end in parts)
     whole = (span[1] - span[0]) / 1e9
     unit = unit_for("seconds", [whole])
     marks = [(span[0] + int(mark * 1e9), _number(mark / unit.scale)) for mark in ticks(0, whole, 4)]
     return _chart(
         f"the rounds over {text(whole, unit)}",
-        f'<path class="band" d="{drawn}"/><text class="t1" x="{_LEFT - 5}" y="9">rounds</text>'
+        f'<path class="band" d="{drawn}"/>'
+        + (f'<path class="part" d="{darker}"/>' if darker else "")
+        + f'<text class="t1" x="{_LEFT - 5}" y="9">rounds</text>'
         + _x_text(marks, x, unit.name, y=22),
         26,
     )

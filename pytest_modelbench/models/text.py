@@ -6,8 +6,9 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from ..choice import Asked, Choice
 from ..cost import Call
 from ..errors import UsageError
 from ..generation import Decoder, Generation, Limits, Prompts
@@ -79,6 +80,11 @@ class TextModel(Model):
         """Make tokens by torch with each step compiled, in one of `torch.compile`'s modes."""
         self.decoder = TorchDecoder(self.module, mode)
 
+    def keep_cache(self) -> None:
+        """Make tokens by torch, eagerly, in a cache whose size is set before the first one."""
+        self.decoder = decoder = TorchDecoder(self.module, static=True)
+        self.note(ran_on=decoder.ran_on)
+
     @property
     def decoder_chosen(self) -> bool:
         """Whether a variant already said how tokens are made."""
@@ -101,15 +107,17 @@ class TextModel(Model):
         max_new_tokens: int,
         min_new_tokens: int | None = None,
         chat: bool | None = None,
+        **asked: Unpack[Asked],
     ) -> Generation:
-        """Continue a batch of prompts, greedily; texts and tokens come without the prompt.
+        """Continue a batch of prompts; texts and tokens come without the prompt.
 
         `chat` wraps each prompt as a user's turn in the model's chat template; None does so where there is one.
-        Raises UsageError for no prompts, no tokens, or a chat without a template.
+        Tokens are chosen greedily unless `do_sample`, `temperature`, `top_k`, `top_p`, `seed` or `num_beams` say how.
+        Raises UsageError for no prompts, no tokens, a chat without a template, or a choice that cannot be meant.
         """
-        decoder = self.decoder
+        decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        decoded = decoder.generate(encoded, limits)
+        decoded = decoder.generate(encoded, limits, choice)
         self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], max(map(len, decoded.rows)))] += 1
         texts = tuple(self.tokenizer.batch_decode([list(row) for row in decoded.rows], skip_special_tokens=True))
         return Generation(texts, decoded.rows, encoded.tokens, limits.max_new_tokens, decoded.clock)
@@ -121,14 +129,16 @@ class TextModel(Model):
         max_new_tokens: int,
         min_new_tokens: int | None = None,
         chat: bool | None = None,
+        **asked: Unpack[Asked],
     ) -> Iterator[tuple[int | None, ...]]:
         """The same tokens a step at a time, each as soon as the host has it: a token id for each sequence.
 
-        A sequence that ended gives None while the others go on.
+        A sequence that ended gives None while the others go on. Raises UsageError for beams: their tokens are known
+        only at the end.
         """
-        decoder = self.decoder
+        decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        return self._noted(encoded, decoder.steps(encoded, limits))
+        return self._noted(encoded, decoder.steps(encoded, limits, choice))
 
     def _noted(self, encoded: Prompts, steps: Iterator[tuple[int | None, ...]]) -> Iterator[tuple[int | None, ...]]:
         made = 0

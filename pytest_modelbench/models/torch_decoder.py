@@ -1,6 +1,7 @@
 """TorchDecoder: tokens by torch, eagerly or compiled, by the roads transformers' users take.
 
-`generate` is `module.generate`: with its growing cache when eager, with its static cache and compiled step otherwise.
+`generate` is `module.generate`: with its growing cache or a static one when eager, with the static one and its compiled
+step otherwise.
 `steps` is a loop over `module(...)` that brings each token to the host, as a server that streams does.
 """
 
@@ -14,6 +15,8 @@ from functools import cached_property
 from time import perf_counter_ns
 from typing import Any
 
+from ..choice import Choice, Chooser
+from ..errors import UsageError
 from ..generation import Clock, Decoded, Limits, Prompts, trimmed, until_ended
 from .work import cache_bytes
 
@@ -21,13 +24,19 @@ from .work import cache_bytes
 # empty places costs less than a step's noise.
 CACHE_STEP = 128
 
+_GREEDY = Choice()
+
 
 class TorchDecoder:
-    """Greedy decoding of a transformers module; `compile_mode` is one of `torch.compile`'s, or None for eager."""
+    """Tokens of a transformers module; `compile_mode` is one of `torch.compile`'s, or None for eager.
 
-    def __init__(self, module: Any, compile_mode: str | None = None) -> None:
+    The cache grows by a token a step, or is `static`: as long as the whole text from the start. A compiled step's is.
+    """
+
+    def __init__(self, module: Any, compile_mode: str | None = None, static: bool = False) -> None:
         self.module = module
         self.compile_mode = compile_mode
+        self.static = static or compile_mode is not None
         #: Static caches with their lengths, by sequences.
         self._static: dict[int, tuple[int, Any]] = {}
         self._on_device: dict[Prompts, tuple[Any, Any]] = {}
@@ -42,40 +51,54 @@ class TorchDecoder:
         where = self.module.device
         name = f" ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else ""
         threads = f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""
-        return f"torch {torch.__version__} eager on {where}{name}{threads}"
+        cache = ", static cache" if self.static else ""
+        return f"torch {torch.__version__} eager on {where}{name}{threads}{cache}"
 
-    def generate(self, prompts: Prompts, limits: Limits) -> Decoded:
+    def generate(self, prompts: Prompts, limits: Limits, choice: Choice) -> Decoded:
         """All new tokens, by `module.generate`."""
-        from transformers import GenerationConfig, LogitsProcessorList
+        from transformers import LogitsProcessorList
 
+        timer = StepTimer(self.module.device)
         ids, mask = self._tensors(prompts)
-        config = GenerationConfig(
+        cache = self._cache(len(ids), ids.shape[1] + limits.max_new_tokens, choice)
+        with self._compiler_unheard(), choice.seeded(self.module.device):
+            timer.begin()
+            output = self.module.generate(
+                ids,
+                attention_mask=mask,
+                generation_config=self._config(limits, choice),
+                past_key_values=cache,
+                # the timer comes last: what is left of a step after it is the draw, or finding the largest
+                logits_processor=LogitsProcessorList([*choice.warpers(len(limits.end)), timer]),
+            )
+        self._note_held(cache, len(ids), output.shape[1] - 1)
+        rows = tuple(trimmed(row, limits.end) for row in output[:, ids.shape[1] :].tolist())
+        steps = max(map(len, rows)) if choice.beams == 1 else None
+        return Decoded(rows, lambda: timer.clock(steps))
+
+    def _config(self, limits: Limits, choice: Choice) -> Any:
+        from transformers import GenerationConfig
+
+        return GenerationConfig(
             max_new_tokens=limits.max_new_tokens,
             min_new_tokens=limits.min_new_tokens or None,
             eos_token_id=sorted(limits.end) or None,
             pad_token_id=limits.pad,
-            do_sample=False,
+            num_beams=choice.beams,
+            do_sample=choice.sampled,
+            # warping is ours (see above); left out, transformers would put its own default of 50 here
+            **({"top_k": 0} if choice.sampled else {}),
             compile_config=self._compile_config,
+            # on a GPU transformers compiles whatever has a static cache, unless told not to
+            disable_compile=self.compile_mode is None,
         )
-        cache = self._cache(len(ids), ids.shape[1] + limits.max_new_tokens)
-        with self._compiler_unheard():
-            timer = StepTimer(self.module.device)
-            output = self.module.generate(
-                ids,
-                attention_mask=mask,
-                generation_config=config,
-                past_key_values=cache,
-                logits_processor=LogitsProcessorList([timer]),
-            )
-        self._note_held(cache, len(ids), output.shape[1] - 1)
-        rows = tuple(trimmed(row, limits.end) for row in output[:, ids.shape[1] :].tolist())
-        return Decoded(rows, lambda: timer.clock(max(map(len, rows))))
 
-    def steps(self, prompts: Prompts, limits: Limits) -> Iterator[tuple[int | None, ...]]:
+    def steps(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[tuple[int | None, ...]]:
         """Each step's tokens, once they are on the host."""
-        return until_ended(self._next_tokens(prompts, limits), len(prompts.input_ids), limits)
+        chooser = Chooser(choice, self.module.device)
+        return until_ended(self._next_tokens(prompts, limits, chooser), len(prompts.input_ids), limits)
 
-    def _next_tokens(self, prompts: Prompts, limits: Limits) -> Iterator[list[int]]:
+    def _next_tokens(self, prompts: Prompts, limits: Limits, chooser: Chooser) -> Iterator[list[int]]:
         import torch
 
         ids, mask = self._tensors(prompts)
@@ -97,7 +120,7 @@ class TorchDecoder:
                 logits = step(**inputs, return_dict=True).logits[:, -1].float()  # (sequences, vocabulary)
                 if made < limits.min_new_tokens:
                     logits[:, ending] = -torch.inf
-                ids = logits.argmax(-1, keepdim=True)
+                ids = chooser(logits)
                 mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
                 positions = positions[:, -1:] + 1
                 step = self._compiled_step
@@ -130,15 +153,18 @@ class TorchDecoder:
             warnings.filterwarnings("ignore", module=r"torch\.")
             yield
 
-    def _cache(self, sequences: int, length: int) -> Any:
+    def _cache(self, sequences: int, length: int, choice: Choice = _GREEDY) -> Any:
         """An empty cache with room for `length` tokens a sequence.
 
-        A compiled step's is kept and never shrinks: its code belongs to the length, its CUDA graphs to the addresses.
+        A static one is kept and never shrinks: a compiled step's code belongs to the length, its CUDA graphs to the
+        addresses. Raises UsageError for beams in it, which move its rows about.
         """
         from transformers import DynamicCache, StaticCache
 
-        if self.compile_mode is None:
+        if not self.static:
             return DynamicCache(config=self.module.config)
+        if choice.beams > 1:
+            raise UsageError(f"num_beams={choice.beams}: beams need the growing cache of the variant 'eager'")
         room, cache = self._static.get(sequences, (0, None))
         if length > room:
             room = -(-length // CACHE_STEP) * CACHE_STEP
@@ -179,13 +205,24 @@ class TorchDecoder:
 
 
 class StepTimer:
-    """A LogitsProcessor that notes when each step's logits are there; on CUDA by events, without a synchronise."""
+    """A LogitsProcessor that notes when each step's logits are there; on CUDA by events, without a synchronise.
+
+    Made at the entry of a call, told of its first work on the device. An event is on the device's clock: the first one
+    lies on an idle device, so it is reached when the host has recorded it, and that moment of the host's clock plus the
+    device's seconds since is the earliest at which a host that waits for an event could know of it.
+    """
 
     def __init__(self, device: Any) -> None:
         self.cuda = device.type == "cuda"
-        self.started_ns = perf_counter_ns()
+        self.started_ns = self.recorded_ns = perf_counter_ns()
         self.steps_ns: list[int] = []
-        self.events = [self._event()] if self.cuda else []
+        self.events: list[Any] = []
+
+    def begin(self) -> None:
+        """Note the first work of the call on the device."""
+        if self.cuda:
+            self.events.append(self._event())
+            self.recorded_ns = perf_counter_ns()
 
     def _event(self) -> Any:
         import torch
@@ -201,11 +238,15 @@ class StepTimer:
             self.steps_ns.append(perf_counter_ns())
         return scores
 
-    def clock(self, steps: int) -> Clock:
-        """Times of the first `steps` tokens (transformers may run one more and undo it); after a synchronise."""
+    def clock(self, steps: int | None) -> Clock:
+        """Times of the first `steps` tokens (transformers may run one more and undo it); after a synchronise.
+
+        None is of beams: all steps count, and no token is certain before the last of them.
+        """
+        beams = "; steps of beams, whose tokens are certain only at the end" if steps is None else ""
         if not self.cuda:
-            return Clock(self.started_ns, tuple(self.steps_ns[:steps]), "host clock in a LogitsProcessor")
-        first = self.events[0]
-        since = [first.elapsed_time(event) / 1e3 for event in self.events[1 : steps + 1]]  # seconds; CUDA counts ms
-        at_ns = tuple(self.started_ns + round(seconds * 1e9) for seconds in since)
-        return Clock(self.started_ns, at_ns, "CUDA events in a LogitsProcessor", since[0])
+            return Clock(self.started_ns, tuple(self.steps_ns[:steps]), f"host clock in a LogitsProcessor{beams}")
+        first, *events = self.events
+        since = [first.elapsed_time(event) / 1e3 for event in events[:steps]]  # seconds; CUDA counts ms
+        at_ns = tuple(self.recorded_ns + round(seconds * 1e9) for seconds in since)
+        return Clock(self.started_ns, at_ns, f"CUDA events in a LogitsProcessor{beams}", since[0])

@@ -120,10 +120,35 @@ class Sampling:
 
 
 def _built_in(device: Device) -> list[Declared]:
+    """Those that fit the device and are there to be asked."""
+    from .amd import amd
+    from .apple import apple
     from .nvml import nvml
     from .process import process
+    from .rapl import packages, rapl, why_unreadable
 
-    return [process, nvml] if device.kind == "cuda" and device.uuid else [process]
+    of_host = [process, rapl] if packages() and not why_unreadable() else [process]
+    if device.kind == "cuda" and _is_rocm():
+        return [*of_host, amd]
+    if device.kind == "cuda" and device.uuid:
+        return [*of_host, nvml]
+    return [*of_host, apple] if device.kind == "mps" else of_host
+
+
+def _is_rocm() -> bool:
+    """Whether torch's "cuda" is AMD's; torch is loaded where it found such a device."""
+    version = getattr(sys.modules.get("torch"), "version", None)
+    return getattr(version, "hip", None) is not None
+
+
+def lacking(device: Device) -> str:
+    """What could be sampled here if this account were allowed to, and how to allow it; "" where nothing is lacking.
+
+    Only the CPU's: beside an accelerator, the host's joules are not what a bench is about.
+    """
+    from .rapl import why_unreadable
+
+    return why_unreadable() if device.kind == "cpu" else ""
 
 
 class _Helper:

@@ -1,9 +1,9 @@
-"""The bench's own process, and how busy its host is; read from outside, by the sampling process."""
+"""The bench's own process, and how busy, fast and hot its host is; read from outside, by the sampling process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..declare import sampler
@@ -11,10 +11,18 @@ from ..declare import sampler
 if TYPE_CHECKING:
     from . import Watched
 
+# Chosen here: some hosts ask each core or a slow bus; a reading that takes longer than this, a hundredth of the usual
+# period, would disturb what it watches.
+_CHEAP_SECONDS = 1e-3
+#: Linux's drivers of processor temperatures: Intel, AMD, and the boards of ARM.
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+
 
 @sampler("process", requires=("psutil",))
 def process(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
     """Resident bytes and CPU seconds (user and system) of the bench's process; the busy ratio of all the host's cores.
+
+    And their mean clock and their hottest temperature, where the host tells them and does so in no time.
 
     CPU seconds are a counter: its differences are what was used. The busy ratio is the mean since the reading before,
     so a reading that follows a pause, or comes right after another, has none.
@@ -22,6 +30,7 @@ def process(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
     import psutil
 
     bench = psutil.Process(watched.pid)
+    host = _cheap({("cpu_clock_hertz", "hertz"): _clock, ("cpu_temperature_celsius", "celsius"): _temperature})
     busy_before, total_before, then = *_core_seconds(), time.monotonic()
     while True:
         with bench.oneshot():
@@ -35,7 +44,8 @@ def process(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
         if usual and total > total_before:
             readings["host_busy_ratio", "ratio"] = min(max((busy - busy_before) / (total - total_before), 0.0), 1.0)
         busy_before, total_before, then = busy, total, now
-        yield readings
+        told = {quantity: read() for quantity, read in host.items()}
+        yield readings | {quantity: value for quantity, value in told.items() if value is not None}
 
 
 def _core_seconds() -> tuple[float, float]:
@@ -46,3 +56,40 @@ def _core_seconds() -> tuple[float, float]:
     # Linux counts guest time in user time as well
     total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
     return total - times.idle - getattr(times, "iowait", 0.0), total
+
+
+def _cheap(
+    readings: dict[tuple[str, str], Callable[[], float | None]],
+) -> dict[tuple[str, str], Callable[[], float | None]]:
+    """Those that this host answers, and quickly, at the second time of asking."""
+    kept = {}
+    for quantity, read in readings.items():
+        if read() is None:
+            continue
+        before = time.perf_counter()
+        read()
+        if time.perf_counter() - before <= _CHEAP_SECONDS:
+            kept[quantity] = read
+    return kept
+
+
+def _clock() -> float | None:
+    """Mean of the cores' clocks, as the system says; in a virtual machine that is often the nominal one."""
+    import psutil
+
+    try:
+        frequency = psutil.cpu_freq()
+    except (AttributeError, NotImplementedError, OSError):  # not on this system, or not in this container
+        return None
+    return frequency.current * 1e6 if frequency and frequency.current else None
+
+
+def _temperature() -> float | None:
+    """Of the hottest place on a processor."""
+    import psutil
+
+    try:
+        sensors = psutil.sensors_temperatures()
+    except (AttributeError, OSError):  # as above
+        return None
+    return max((place.current for name in _CPU_SENSORS for place in sensors.get(name, ())), default=None)

@@ -16,6 +16,7 @@ from typing import Any
 from ..declare import store
 from ..errors import StoreError
 from ..files import ignored_folder, whole_file, written_to
+from ..phases import phases, spans
 from ..record import SCHEMA, Record, Series, TokenTimes, from_dict
 from ..summary import column_type, row
 
@@ -214,8 +215,18 @@ def _samples_table(records: Sequence[Record]) -> Any:
             },
             "at_ns": pa.array(list(chain.from_iterable(series.at_ns for series in every)), pa.int64()),
             "value": pa.array(list(chain.from_iterable(series.values for series in every)), pa.float64()),
+            "phase": pa.array(_phases(records), pa.dictionary(pa.int32(), pa.string())),
         }
     )
+
+
+def _phases(records: Sequence[Record]) -> list[str | None]:
+    """The part of a generation that each sample was taken in, worked out here so that SQL can group by it."""
+    found: list[str | None] = []
+    for record in records:
+        of_record = spans(record) if record.samples else []
+        found += chain.from_iterable(phases(of_record, series.at_ns) for series in record.samples)
+    return found
 
 
 def _who(records: Sequence[Record], owners: Sequence[Record], counts: Sequence[int]) -> dict[str, Any]:

@@ -323,6 +323,17 @@ def test_an_empty_stream_is_refused(measure):
         measure.stream(list)
 
 
+def test_sequences_of_a_stream_that_ended_are_not_counted(measure, clock):
+    def stream():
+        for step in [(1, 2, 3), (4, None, 6), (7, None, None)]:
+            clock.work(0.1)
+            yield step
+
+    tokens = measure.stream(stream).tokens
+    assert (tokens.batch_size, tokens.new_tokens) == (3, 6)
+    assert len(tokens.itl_seconds[0]) == 2
+
+
 def test_a_stream_that_is_none_is_refused(measure):
     with pytest.raises(UsageError, match="needs something to iterate, got int"):
         measure.stream(int)

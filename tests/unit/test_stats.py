@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pytest_modelbench.stats import precision_ratio, quantile, spread_ratio, standard_error, tpot
+from pytest_modelbench.stats import paired_change, precision_ratio, quantile, spread_ratio, standard_error, tpot
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 101])
@@ -44,3 +44,38 @@ def test_precision_is_unknown_under_ten_rounds_and_perfect_where_all_are_equal()
     assert precision_ratio([1.0] * 9) == math.inf
     assert precision_ratio([1.0] * 40) == 0.0
     assert precision_ratio([1.0 + 0.01 * (i % 10) for i in range(400)]) < 0.01
+
+
+def test_a_paired_change_is_read_back_through_a_drift_and_an_accident():
+    drift = [1 + 0.02 * i for i in range(30)]
+    noise = [0.999, 1.001, 1.0] * 10
+    before = [a * b for a, b in zip(drift, noise, strict=True)]
+    after = [a * 1.004 for a in drift]
+    after[7] *= 3  # another program ran
+    change = paired_change(after, before)
+    assert change.ratio == pytest.approx(0.004, abs=5e-4)
+    assert change.low < change.ratio < change.high
+    assert change.high - change.low < 0.002
+    assert change.low > 0
+
+
+def test_no_change_is_within_its_interval():
+    values = [1.0, 1.01, 0.99, 1.02, 0.98] * 6
+    shuffled = values[1:] + values[:1]
+    change = paired_change(values, shuffled)
+    assert change.low < 0 < change.high
+
+
+def test_the_interval_is_that_of_the_signed_rank_tables():
+    """n = 30, 5 % in two tails: the table's critical value is 137, so the 138th mean from either end."""
+    logs = [math.sin(i) / 100 for i in range(30)]
+    change = paired_change([math.exp(value) for value in logs], [1.0] * 30)
+    means = sorted((a + b) / 2 for i, a in enumerate(logs) for b in logs[i:])
+    assert change.low == pytest.approx(math.expm1(means[137]))
+    assert change.high == pytest.approx(math.expm1(means[-138]))
+
+
+@pytest.mark.parametrize(("after", "before"), [([1.0] * 9, [1.0] * 9), ([1.0] * 10, [1.0] * 11)])
+def test_a_paired_change_needs_pairs(after, before):
+    with pytest.raises(ValueError, match="at least ten pairs"):
+        paired_change(after, before)

@@ -211,3 +211,14 @@ def test_a_newer_file_is_named_with_the_remedy(store, monkeypatch):
     with pytest.raises(StoreError, match="schema 99 is newer than 1; upgrade") as caught:
         list(store.records())
     assert "20260131T100200Z-20260131abc.parquet" in one_line(caught)
+
+
+def test_samples_say_the_phase_they_were_taken_in(store):
+    duckdb = pytest.importorskip("duckdb")
+    store.append([FULL, timed()])
+    table = f"read_parquet('{store.place}/samples/*.parquet', union_by_name=true)"
+    # 1 s is the start of the first round's prefill, 2 s lies after every round
+    assert duckdb.sql(f"select at_ns, value, phase from {table} order by at_ns").fetchall() == [
+        (10**9, 1.0, "prefill"),
+        (2 * 10**9, 2.0, None),
+    ]

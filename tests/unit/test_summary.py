@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from records import FULL, ended, timed
 
-from pytest_modelbench.record import Timing
+from pytest_modelbench.record import Timing, TokenTimes
 from pytest_modelbench.summary import column_type, row, throughput
 
 PROMISED = [
@@ -68,7 +68,35 @@ def test_decode_counts_the_steps_after_the_first_token_of_every_sequence():
 def test_tpot_is_null_under_two_tokens_a_sequence():
     assert row(FULL)["tpot_seconds"] is not None
     assert FULL.tokens is not None
-    assert row(replace(FULL, tokens=replace(FULL.tokens, new_tokens=2)))["tpot_seconds"] is None
+    single = replace(FULL.tokens, new_tokens=2, itl_seconds=((), (), ()))
+    assert row(replace(FULL, tokens=single))["tpot_seconds"] is None
+
+
+def test_a_batch_whose_sequences_end_at_different_times_by_hand():
+    """Two prompts of 7 and 5 tokens; one text has 5 tokens, the other ends at its 2nd; steps of 0.1 s after 0.5 s."""
+    tokens = TokenTimes(
+        ttft_seconds=(0.5, 0.5),
+        itl_seconds=((0.1,) * 4, (0.1,) * 4),
+        e2el_seconds=(0.9, 0.9),
+        batch_size=2,
+        prompt_tokens=12,
+        new_tokens=7,
+        taken_by="a clock in a test",
+    )
+    found = row(replace(timed(), tokens=tokens))
+    assert found["prefill_tokens_per_second"] == pytest.approx(12 / 0.5)
+    assert found["decode_tokens_per_second"] == pytest.approx((4 + 1) / 0.4), "tokens after the first ones of each"
+    assert found["tpot_seconds"] == pytest.approx(0.1), "of the text that e2el is the end of"
+    assert found["itl_p50_seconds"] == pytest.approx(0.1)
+
+
+def test_a_batch_of_equal_lengths_by_hand():
+    """Eight at once, 16 new tokens each: batch * (n - 1) / (last - first)."""
+    tokens = TokenTimes((0.2,), ((0.05,) * 15,), (0.95,), 8, 8 * 128, 8 * 16, "a clock in a test")
+    found = row(replace(timed(), tokens=tokens))
+    assert found["prefill_tokens_per_second"] == pytest.approx(8 * 128 / 0.2)
+    assert found["decode_tokens_per_second"] == pytest.approx(8 * 15 / 0.75)
+    assert found["tpot_seconds"] == pytest.approx(0.75 / 15)
 
 
 def test_what_was_not_measured_is_none_not_zero():

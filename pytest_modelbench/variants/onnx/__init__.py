@@ -1,7 +1,7 @@
 """onnx: ONNX Runtime on the device's own provider, with the KV cache kept there; exported once and cached by content.
 
 export.py    module → model.onnx with its cache as inputs and outputs
-decoder.py   a session → greedy tokens
+decoder.py   a session → tokens
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def onnx(model: Model, option: str | None = None) -> Model:
     text: Any = model  # that task's verbs; variants know no family by its class
     if text.decoder_chosen:
         raise UsageError(
-            "variant 'onnx' after 'compiled': torch.compile does not run in ONNX Runtime; keep one of them"
+            "variant 'onnx' after 'compiled' or 'static': torch's steps do not run in ONNX Runtime; keep one of them"
         )
     provider = _provider(model)
     if model.device.kind == "cuda" and not model.loaded and "dtype" not in model.load_options:

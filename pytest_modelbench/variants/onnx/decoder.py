@@ -1,4 +1,4 @@
-"""OnnxDecoder: greedy tokens from a session; the KV cache stays on the session's device between steps."""
+"""OnnxDecoder: tokens from a session; the KV cache stays on the session's device between steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import Any
 
+from ...choice import Choice, Chooser
+from ...errors import UsageError
 from ...generation import Clock, Decoded, Limits, Prompts, trimmed, until_ended
 from .export import cache_shape, names
 
@@ -32,12 +34,12 @@ class OnnxDecoder:
         """The provider, as the session says."""
         return str(self.session.get_providers()[0])
 
-    def generate(self, prompts: Prompts, limits: Limits) -> Decoded:
+    def generate(self, prompts: Prompts, limits: Limits, choice: Choice) -> Decoded:
         """All new tokens, each noted on the host's clock as it is chosen."""
         started_ns = perf_counter_ns()
         times: list[int] = []
         rows: list[list[int]] = [[] for _ in prompts.input_ids]
-        for tokens in self.steps(prompts, limits):
+        for tokens in self.steps(prompts, limits, choice):
             times.append(perf_counter_ns())
             for row, token in zip(rows, tokens, strict=True):
                 if token is not None:
@@ -45,12 +47,19 @@ class OnnxDecoder:
         clock = Clock(started_ns, tuple(times), "host clock after each ONNX Runtime step")
         return Decoded(tuple(trimmed(row, limits.end) for row in rows), lambda: clock)
 
-    def steps(self, prompts: Prompts, limits: Limits) -> Iterator[tuple[int | None, ...]]:
+    def steps(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[tuple[int | None, ...]]:
         """Each step's tokens, once they are on the host."""
-        return until_ended(self._next_tokens(prompts, limits), len(prompts.input_ids), limits)
+        if choice.beams > 1:
+            raise UsageError(
+                f"num_beams={choice.beams}: variant 'onnx' follows one text a prompt; use 'eager' for beams"
+            )
+        return until_ended(self._next_tokens(prompts, limits, choice), len(prompts.input_ids), limits)
 
-    def _next_tokens(self, prompts: Prompts, limits: Limits) -> Iterator[list[int]]:
+    def _next_tokens(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[list[int]]:
         import numpy
+        import torch
+
+        chooser = Chooser(choice, "cpu")  # where the logits are
 
         ids, mask = prompts.input_ids, prompts.attention_mask
         positions = numpy.maximum(mask.cumsum(-1) - 1, 0)
@@ -60,7 +69,7 @@ class OnnxDecoder:
             logits, past = self._step(ids, mask, positions, past)
             if made < limits.min_new_tokens:
                 logits[:, ending] = -numpy.inf
-            ids = logits.argmax(-1)[:, None]  # (sequences, 1)
+            ids = chooser(torch.from_numpy(logits)).numpy()  # (sequences, 1)
             self._note_held(past, len(ids), mask.shape[1])
             yield ids[:, 0].tolist()
             mask = numpy.concatenate([mask, numpy.ones_like(mask[:, :1])], axis=1)

@@ -1,5 +1,7 @@
 """NVIDIA's driver, by way of NVML: the `nvml` sampler, and the facts and byte counts that others ask of it.
 
+gpm.py    what only newer chips tell: how much of the multiprocessors, tensor cores and memory was at work
+
 NVML counts devices in its own order and ignores CUDA_VISIBLE_DEVICES, so everything here goes by uuid.
 Field meanings: the NVML API reference of the driver.
 """
@@ -10,32 +12,40 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ..declare import sampler
+from ...declare import sampler
 
 if TYPE_CHECKING:
-    from . import Watched
+    from .. import Watched
 
 Reading = Callable[[], float]
 
 
 @sampler("nvml", requires=("pynvml",))
 def nvml(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
-    """Busy ratio, memory, power, temperature, clocks, clock event reasons and the energy counter of one GPU.
+    """Busy ratio, memory, power, temperature, clocks, clock event reasons, the energy counter and GPM of one GPU.
 
-    Board scope, except under MIG, where a part has only its memory. `gpu_busy_ratio` is NVML's "utilization": the
-    share of its last period (about 0.2 s on an H100) with at least one kernel resident. A reading that the device does
-    not support is left out.
+    Board scope, except under MIG, where a part has only its memory and GPM. `gpu_busy_ratio` is NVML's "utilization":
+    the share of its last period (about 0.2 s on an H100) with at least one kernel resident. A reading that the device
+    does not support is left out.
     """
     import pynvml
+
+    from .gpm import Activity
 
     if watched.uuid is None:
         raise ValueError(f"{watched.name} has no uuid to ask NVML for")
     pynvml.nvmlInit()
+    activity: Activity | None = None
     try:
-        readings = _supported(_readings(_found(watched.uuid)))
+        handle = _found(watched.uuid)
+        readings = _supported(_readings(handle))
+        activity = _asked(lambda: Activity(handle, watched.period_seconds))
         while True:
-            yield {quantity: read() for quantity, read in readings.items()}
+            worked = (activity and _asked(activity.read)) or {}
+            yield {quantity: read() for quantity, read in readings.items()} | worked
     finally:
+        if activity is not None:
+            activity.close()
         pynvml.nvmlShutdown()
 
 
