@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,8 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
 
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
     with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
+        # pytest has no public way to end a session fixture early; it does just this when its parameter changes
+        session.release = partial(request._fixturedef.finish, request)  # type: ignore[attr-defined]
         session.environment(leased)  # temperature and clocks as they are before the first bench
         yield leased
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from .collect import MARKS, PREFIX, axis_values, is_bench
-from .errors import Fallback, UsageError
+from .errors import Fallback, Lost, UsageError
 from .fixtures import MEASURE, WATCH
 from .measure import Run
 from .record import DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
@@ -24,6 +25,8 @@ STARTED = pytest.StashKey[tuple[str, float]]()
 ATTRIBUTE = "modelbench_record"
 #: Type names, because the libraries they come from may not be here.
 _OOM_TYPES = {"OutOfMemoryError", "MemoryError"}
+#: How torch words an error after which every call on the device fails in this process; running out of memory is none.
+_DEVICE_ERROR = re.compile(r"\b(CUDA|HIP|XPU|NPU) error: (?!out of memory)")
 
 
 def begin(item: pytest.Item) -> None:
@@ -45,6 +48,9 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
     measure, watch = item.stash.get(MEASURE, None), item.stash.get(WATCH, None)
     run = measure.run if measure else None
     outcome, reason = _outcome(call, report)
+    if outcome in ("failed", "error") and _DEVICE_ERROR.search(reason):
+        session.device_lost_by = session.device_lost_by or item.name
+        reason += "; this process has lost the device: mark the bench @pytest.mark.isolated"
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
     notes = tuple(watch.problems) if watch else ()
@@ -118,6 +124,8 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     reason = _one_line(cause if isinstance(cause, Fallback) or not isinstance(error, pytest.fail.Exception) else error)
     if isinstance(cause, Fallback):
         return "invalid", reason
+    if isinstance(cause, Lost):
+        return "error", reason
     if type(cause).__name__ in _OOM_TYPES or "out of memory" in str(cause).lower():
         return "oom", reason
     return ("error" if report.when == "setup" else "failed"), reason

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .samplers import Sampling
 
 SESSION = pytest.StashKey["Session"]()
+#: Set in the process that runs an isolated bench: there it is a bench like any other, and the parent does the rest.
+INSIDE = pytest.StashKey[bool]()
 
 
 @dataclass
@@ -42,6 +44,10 @@ class Session:
     #: Files that were written.
     written: list[Path] = field(default_factory=list)
     started: float = field(default_factory=monotonic)
+    #: Ends the lease of this process, and what is built on it: the next bench takes the device in its own process.
+    release: Callable[[], None] = lambda: None
+    #: The bench after which the device answers this process no more; those that follow get processes of their own.
+    device_lost_by: str = ""
     _journal: Journal | None = None
     _samplings: dict[str, Sampling] = field(default_factory=dict)
 
