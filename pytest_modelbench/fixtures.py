@@ -44,7 +44,8 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     from .device import lease
 
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
-    with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
+    with spoken(), lease(asked, waiting=session.waits) as leased:
+        session.waits("")
         # pytest has no public way to end a session fixture early; it does just this when its parameter changes
         session.release = partial(request._fixturedef.finish, request)  # type: ignore[attr-defined]
         session.environment(leased)  # temperature and clocks as they are before the first bench
@@ -76,6 +77,7 @@ def model(request: pytest.FixtureRequest, device: Device, variant: Variant) -> I
     session = request.config.stash[SESSION]
     with spoken():
         text = str(request.param)
+        session.begin_work("set-up", f"loading {text} ({variant})")
         session.progress(f"loading {text} ({variant})", "", None)
         opened = open_model(parse(text), device, session.settings)
         try:
@@ -126,6 +128,7 @@ class Watch:
         finally:
             self.samples, self.problems = sampling.stop(), sampling.problems
             self.memory = peaks.read()
+            self.session.end_work()
 
 
 MEASURE = pytest.StashKey["Measure"]()
@@ -143,12 +146,14 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
     watch = Watch(session, device)
+    session.begin_work("set-up", item.name)  # what the bench does before it times, too
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
         device=device,
         watching=watch.watching,
         progress=lambda phase, share: session.progress(item.name, phase, share),
+        quiet=lambda: session.begin_work("timing-cpu" if device.kind == "cpu" else "timing-device", item.name),
         prove=_proof(request),
         once=settings.once,
         rounds=settings.rounds,

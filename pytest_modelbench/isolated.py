@@ -94,6 +94,7 @@ class _Inside:
 
         self._config, session = config, config.stash[SESSION]
         session.progress = self._progress
+        session.tell_wait = lambda text: self._say("waiting", text)
         for name in _PARENTS:
             if config.pluginmanager.has_plugin(name):
                 config.pluginmanager.unregister(name=name)

@@ -117,7 +117,7 @@ def _follow(item: pytest.Item, child: _Child, seconds: float | None, reports: li
             elif kind == "progress":
                 session.progress(*rest)
             elif kind == "waiting":
-                session.progress(rest[0], "", None)
+                session.waits(rest[0])
             elif kind == "problem":
                 problem = rest[0]
     except TimeoutError:

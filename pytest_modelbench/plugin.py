@@ -13,7 +13,7 @@ import pytest
 from .errors import ModelbenchError, StoreError
 from .fixtures import dataset, device, measure, model, variant  # noqa: F401  fixtures are found in a plugin's names
 from .options import add_options, read_settings
-from .progress import PROGRESS, progress_of
+from .progress import PROGRESS, progress_of, waits_of_worker
 from .session import INSIDE, SESSION, Session
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         config.addinivalue_line("markers", line)
     if INSIDE in config.stash:
-        return  # the parent selects, receives and writes
+        return  # the parent selects, tells, receives and writes
     config.pluginmanager.register(_BeforeSelection(), "modelbench-before-selection")
     if not _is_worker(config):
         config.pluginmanager.register(_Controller(config), "modelbench-controller")
+    else:
+        config.stash[SESSION].tell_wait = waits_of_worker(config)
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -133,11 +135,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     from .isolation import is_isolated
 
+    session = item.config.stash[SESSION]
+    session.end_work()
     try:
         return (yield)
     finally:
         if nextitem is not None and is_isolated(nextitem):
-            item.config.stash[SESSION].release()
+            session.release()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -167,7 +171,7 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    session.config.stash[SESSION].close()
+    session.config.stash[SESSION].leave()
 
 
 # -- the controller, or the only process: it takes Records in, shows progress, writes at the end

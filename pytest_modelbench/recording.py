@@ -31,6 +31,7 @@ _DEVICE_ERROR = re.compile(r"\b(CUDA|HIP|XPU|NPU) error: (?!out of memory)")
 
 def begin(item: pytest.Item) -> None:
     """Note when a bench starts its set-up."""
+    item.config.stash[SESSION].bench_notes.clear()
     item.stash[STARTED] = (datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter())
 
 
@@ -53,7 +54,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         reason += "; this process has lost the device: mark the bench @pytest.mark.isolated"
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = tuple(watch.problems) if watch else ()
+    notes = (*session.bench_notes, *(watch.problems if watch else ()))
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(

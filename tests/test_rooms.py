@@ -13,7 +13,8 @@ PACKAGE = Path(pytest_modelbench.__file__).parent
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxruntime", "onnx", "datasets", "evaluate",
          "pynvml", "psutil", "filelock", "duckdb", "accelerate", "gguf", "tokenizers", "safetensors"}  # fmt: skip
 #: The pytest skin.
-SKIN = {"plugin", "options", "collect", "fixtures", "recording", "progress", "session", "hookspecs"}
+SKIN = {"plugin", "options", "collect", "fixtures", "recording", "progress", "session", "hookspecs",
+        "isolation", "isolated"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "files", "cache", "groups", "svg", "detail", "provenance"}  # fmt: skip
@@ -95,6 +96,7 @@ def test_every_room_has_its_place():
         "datasets",
         "measure",
         "memory",
+        "quiet",
         "journal",
         "environment",
         "models",

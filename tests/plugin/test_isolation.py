@@ -79,9 +79,9 @@ TWELVE = """
         measure(int)
 """
 OF_TWELVE = {
-    "bench_plain": ("passed", ""),
-    "bench_well[1]": ("passed", ""),
-    "bench_well[2]": ("passed", ""),
+    "bench_plain": ("passed", None),
+    "bench_well[1]": ("passed", None),
+    "bench_well[2]": ("passed", None),
     "bench_segfault": ("error", "crashed: signal SIGSEGV"),
     "bench_hang": ("error", "timed out after 5 s"),
     "bench_memory": ("oom", "OutOfMemoryError: CUDA out of memory. Tried to allocate 64.00 GiB."),
@@ -90,7 +90,7 @@ OF_TWELVE = {
     "bench_aborts": ("error", "crashed: signal SIGABRT"),
     "bench_skips": ("skipped", "not today"),
     "bench_expected": ("skipped", "known"),
-    "bench_last": ("passed", ""),
+    "bench_last": ("passed", None),
 }
 
 
@@ -231,7 +231,8 @@ def bench_a(fragile, measure): measure(int)
 
 def test_a_timeout_does_not_count_the_wait_for_the_device(pytester):
     pytester.makepyfile(bench_a="def bench_a(measure): measure(int)")
-    code = "import time; from pytest_modelbench.device import lease\nwith lease('cpu'): print(1, flush=True); time.sleep(9)"
+    code = "import time; from pytest_modelbench.device import lease\n"
+    code += "with lease('cpu'): print(1, flush=True); time.sleep(9)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
         pytester.runpytest_subprocess(*QUICK, "--bench-timeout", "6").assert_outcomes(passed=1)
