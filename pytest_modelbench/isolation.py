@@ -25,6 +25,7 @@ from typing import IO, Any
 import pytest
 
 from .errors import Lost, UsageError
+from .fixtures import Failed
 from .recording import ATTRIBUTE, begin
 from .session import INSIDE, SESSION
 
@@ -145,8 +146,7 @@ def _of_lost(
     when = "teardown" if decided else "call" if "setup" in done else "setup"
 
     def lost() -> None:
-        error = Lost(reason)
-        raise pytest.fail.Exception(reason, pytrace=False) from error
+        raise Failed(Lost(reason))
 
     yield _report(item, lost, when, said)
     if when != "teardown":

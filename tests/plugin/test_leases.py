@@ -1,7 +1,9 @@
 """Two devices under xdist: both used, one bench at a time on each, and nobody sets up while another times."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -31,18 +33,14 @@ BENCHES = """
         run = measure(model, 0.05)
         run.count(device=int(device.uuid[-1]))
 """
-#: As docs/how-to/use-with-xdist.md shows it; `count_device` stands for `gpu_uuid`, which a CPU has not.
-OVERLAPS = """
-    with span as (
-        select r.key, {device} as device, min(n.started_ns) as began, max(n.started_ns + n.seconds * 1e9) as ended
-        from read_parquet('reports/data/records/*.parquet', union_by_name = true) as r
-        join 'reports/data/rounds/*.parquet' as n using (record_id)
-        where n.kind = 'round'
-        group by all
-    )
-    select a.device, a.key, b.key
-    from span as a join span as b on a.device = b.device and a.began < b.began and b.began < a.ended
-"""
+PAGE = Path(__file__).parents[2] / "docs/how-to/use-with-xdist.md"
+
+
+def overlaps(pytester):
+    """What the manual's query finds; the stand-in devices are told apart by a count, for a CPU has no uuid."""
+    (query,) = re.findall(r"^```sql\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    query = query.replace("r.environment ->> '$.gpu.uuid'", "r.count_device")
+    return duckdb.sql(query.replace("reports/", f"{pytester.path}/reports/")).fetchall()
 
 
 @pytest.fixture
@@ -74,19 +72,14 @@ def test_two_workers_use_both_devices_and_never_one_at_once(pytester, set_ups):
     found = spans(pytester)
     assert {device for device, _, _ in found} == {0, 1}
     assert len(set_ups.read_text().splitlines()) == 2
-    assert (
-        duckdb.sql(OVERLAPS.format(device="count_device").replace("reports/", f"{pytester.path}/reports/")).fetchall()
-        == []
-    )
+    assert overlaps(pytester) == []
 
 
 def test_the_query_finds_an_overlap_where_there_is_one(pytester, set_ups):
     pytester.makeconftest(TWO)
     pytester.makepyfile(bench_a=BENCHES.replace("int(device.uuid[-1])", "7"))  # as if they were one device
     pytester.runpytest_subprocess("-n", "2", "--bench-rounds", "4").assert_outcomes(passed=6)
-    assert duckdb.sql(
-        OVERLAPS.format(device="count_device").replace("reports/", f"{pytester.path}/reports/")
-    ).fetchall()
+    assert overlaps(pytester)
 
 
 LOADING = (
