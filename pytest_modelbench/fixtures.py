@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
     """pytest's own failure in one line, that remembers the error it says: as a cause, pytest would print it twice."""
 
+    __module__ = "builtins"  # as pytest's own, so that its lines begin with "Failed:" and no module
+
     def __init__(self, error: ModelbenchError) -> None:
         super().__init__(str(error), pytrace=False)
         self.error = error

@@ -102,10 +102,14 @@ class _Inside:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         # the file was collected whole, because an id may hold what pytest takes for a path or a class
-        name = self._request["name"]
-        items[:] = [item for item in items if item.nodeid.partition("::")[2] == name][:1]
+        items[:] = [item for item in items if self._is_it(item)][:1]
         if not items:
+            name = "::".join(self._request["names"])
             self._say("problem", f"{name} is not found in a fresh process: its id must be the same each time")
+
+    def _is_it(self, item: pytest.Item) -> bool:
+        names = [node.name for node in item.listchain() if isinstance(node, (pytest.Class, pytest.Item))]
+        return bool(names == self._request["names"])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -114,6 +118,9 @@ class _Inside:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         config = self._config
         self._say("report", config.hook.pytest_report_to_serializable(config=config, report=report))
+
+    def pytest_unconfigure(self) -> None:
+        self._channel.close()
 
     def _progress(self, bench: str, phase: str, share: float | None) -> None:
         if monotonic() - self._spoken_at >= _PROGRESS_EVERY_SECONDS:

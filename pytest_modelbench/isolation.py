@@ -1,41 +1,29 @@
 """Isolation: a bench in a fresh process; what it can break is that process, and how that ended becomes a row.
 
-The process is started afresh (never forked), is told what to run over its stdin, answers over its stdout, and leases
-the device itself: this one lets its own lease and model go first. `isolated.py` is its inside.
+The process is started afresh (never forked) and leases the device itself: this one lets its own lease and model go
+first. `child.py` is the process as seen from here, `isolated.py` its inside.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import pickle
-import queue
 import re
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
+from .child import Child
 from .errors import Lost, UsageError
 from .fixtures import Failed
 from .recording import ATTRIBUTE, begin
 from .session import INSIDE, SESSION
 
-# Where modules come from is in the request, and the inside is run as a file: pytest itself imports this package there.
-_START = (
-    "import pickle, runpy, sys; request = pickle.load(sys.stdin.buffer); sys.path[:] = request['path']; "
-    "runpy.run_path(request['inside'], {'request': request}, '__main__')"
-)
-# Chosen here: long enough to write down a stack or to close a file, short enough not to be noticed.
-_GRACE_SECONDS = 3.0
 # Chosen here: a traceback of a hundred threads; more is noise that the child wrote before it died.
 _LAST_CHARACTERS = 20_000
 # Lines of such a traceback that are the same for every bench.
@@ -94,7 +82,7 @@ def _reports(item: pytest.Item) -> list[pytest.TestReport]:
     began, seconds = monotonic(), _timeout_seconds(item)
     reports: list[pytest.TestReport] = []
     shown = item.config.getoption("capture", "fd") == "no"
-    with tempfile.TemporaryFile() as errors, _Child(_request(item), None if shown else errors) as child:
+    with tempfile.TemporaryFile() as errors, Child(_request(item), None if shown else errors) as child:
         lost = _follow(item, child, seconds, reports) or _how_it_ended(child.process.wait(), reports)
         errors.seek(0)
         said = _OUR_OWN_FRAMES.sub("", errors.read().decode(errors="replace")).strip()[-_LAST_CHARACTERS:]
@@ -107,7 +95,7 @@ def _reports(item: pytest.Item) -> list[pytest.TestReport]:
     return reports
 
 
-def _follow(item: pytest.Item, child: _Child, seconds: float | None, reports: list[pytest.TestReport]) -> str:
+def _follow(item: pytest.Item, child: Child, seconds: float | None, reports: list[pytest.TestReport]) -> str:
     """Take in what the child says until it ends; what was wrong, when it had to be ended or could not begin."""
     session, problem = item.config.stash[SESSION], ""
     try:
@@ -177,89 +165,8 @@ def _request(item: pytest.Item) -> dict[str, Any]:
         "plugins": [plugin for plugin in given.plugins or () if isinstance(plugin, str)],
         "folder": str(given.dir),
         "file": str(item.path),
-        "name": item.nodeid.partition("::")[2],
+        # not its nodeid, to which xdist adds a group
+        "names": [node.name for node in item.listchain() if isinstance(node, (pytest.Class, pytest.Item))],
         "workerinput": getattr(config, "workerinput", None),
         "basetemp": str(folders.mktemp("isolated")) if folders else None,
     }
-
-
-class _Child:
-    """The process of one bench, in a group of its own: what it started ends with it."""
-
-    def __init__(self, request: dict[str, Any], errors: IO[bytes] | None) -> None:
-        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing
-        self.process = subprocess.Popen(
-            [sys.executable, *flags, "-c", _START],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=request["folder"],
-            start_new_session=True,
-        )
-        self._messages: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, name="modelbench-isolation", daemon=True)
-        self._watcher = threading.Thread(target=self._watch, name="modelbench-isolation-end", daemon=True)
-        self._reader.start()
-        self._watcher.start()
-        assert self.process.stdin is not None
-        with suppress(OSError):  # it is gone already, which is told by its exit status
-            # left open: when this process dies, even by kill -9, the child reads the end of it and ends too
-            pickle.dump(request, self.process.stdin)
-            self.process.stdin.flush()
-
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:  # Ctrl-C here: as Ctrl-C there
-            self.stop(signal.SIGINT)
-        self._watcher.join()
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            self.process.stdin.close()
-
-    def messages(self, seconds: float | None) -> Iterator[tuple[Any, ...]]:
-        """What it says until it ends. Raises TimeoutError after `seconds` in which it did not wait for others."""
-        left, waiting = seconds, False
-        while True:
-            began = monotonic()
-            try:
-                message = self._messages.get(timeout=None if waiting or left is None else max(left, 0))
-            except queue.Empty:
-                raise TimeoutError from None
-            if left is not None and not waiting:
-                left -= monotonic() - began
-            if message is None:
-                return
-            if message[0] == "waiting":
-                waiting = bool(message[1])
-            yield message
-
-    def stop(self, gently: int) -> None:
-        """End it and what it started: by a signal that lets it speak, then by one that does not ask."""
-        with suppress(OSError):
-            self.process.send_signal(gently)
-        try:
-            self.process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._kill()
-
-    def _kill(self) -> None:
-        with suppress(OSError):  # nobody is left
-            if hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        # a process that dies while it speaks leaves half a message
-        with self.process.stdout as answers, suppress(EOFError, OSError, pickle.UnpicklingError):
-            while True:
-                self._messages.put(pickle.load(answers))
-
-    def _watch(self) -> None:
-        self.process.wait()
-        self._kill()  # what it left behind would compute beside the next bench
-        self._reader.join(_GRACE_SECONDS)
-        self._messages.put(None)

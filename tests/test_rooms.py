@@ -97,6 +97,7 @@ def test_every_room_has_its_place():
         "measure",
         "memory",
         "quiet",
+        "child",
         "journal",
         "environment",
         "models",

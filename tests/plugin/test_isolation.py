@@ -183,6 +183,24 @@ def test_bench_isolate_gives_each_bench_a_process_and_leaves_tests_alone(pyteste
     assert len({row["count_pid"] for row in rows(pytester).values()}) == 3
 
 
+def test_groups_of_xdist_do_not_hide_a_bench(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        import pytest
+
+        @pytest.mark.isolated
+        @pytest.mark.xdist_group("one")
+        class TestOne:
+            def test_a(self, measure): measure(int)
+
+        @pytest.mark.isolated
+        @pytest.mark.xdist_group("two")
+        def bench_b(measure): measure(int)
+        """
+    )
+    pytester.runpytest_subprocess(*QUICK, "-n", "2", "--dist", "loadgroup").assert_outcomes(passed=2)
+
+
 def test_once_x_and_lf_mean_what_they_mean(pytester):
     pytester.makepyfile(
         bench_a="""
