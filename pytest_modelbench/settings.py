@@ -28,6 +28,9 @@ class Settings:
     sampler_cost: bool = False
     #: Flush the device's caches before each timed call of every bench.
     cold: bool = False
+    #: Each bench in a process of its own, and how long one may take.
+    isolate: bool = False
+    timeout_seconds: float | None = None
     #: Models whose own code may run, and whose pickled weights may be opened, each by name.
     trust_remote_code: frozenset[str] = frozenset()
     allow_pickle: frozenset[str] = frozenset()
