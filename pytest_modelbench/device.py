@@ -133,7 +133,7 @@ def lease(
     torch's current one. Raises Unavailable, with the remedy, where it is not here.
     """
     candidates = _present(text)
-    device, lock = _first_free(candidates, _private(folder or _shared_folder()), waiting)
+    device, lock = _first_free(candidates, private_folder(folder or shared_folder()), waiting)
     holder = _holder_file(lock)
     try:
         holder.write_text(f"{os.getpid()} {_command()}", encoding="utf-8")
@@ -261,7 +261,18 @@ def _held_by(lock: BaseFileLock) -> str:
         pid, _, command = _holder_file(lock).read_text(encoding="utf-8").partition(" ")
     except OSError:  # it took the lock this instant, or just let go
         pid, command = "", ""
-    return f"pid {pid} ({command})" if pid else "another process"
+    bench = pid and work_of(pid, Path(lock.lock_file).parent)[1]
+    return f"pid {pid} ({command}{f', {bench}' if bench else ''})" if pid else "another process"
+
+
+def work_of(pid: str, folder: Path) -> tuple[str, str]:
+    """The kind of work and the bench that a process is at, as it wrote them (`quiet.py`); empty when at none."""
+    try:
+        text = (folder / f"at-{pid}.work").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # it ended this instant
+        text = ""
+    work, _, bench = text.partition(" ")
+    return work, bench
 
 
 def _command() -> str:
@@ -273,13 +284,14 @@ def _command() -> str:
     return " ".join([name, *sys.argv[1:]])[:100]
 
 
-def _shared_folder() -> Path:
+def shared_folder() -> Path:
+    """Where all processes of this user on this host keep their locks."""
     # without user ids the temporary folder is the user's own
     user = os.getuid() if hasattr(os, "getuid") else "user"
     return Path(tempfile.gettempdir()) / f"pytest-modelbench-{user}"
 
 
-def _private(folder: Path) -> Path:
+def private_folder(folder: Path) -> Path:
     """The folder, there and ours alone. Raises Refused where another user made it: they could hold or fake leases."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,6 +9,7 @@
     ├── Unavailable         the device, library or file is not here: the bench skips with the remedy
     ├── Refused             unsafe unless asked for by name: pickled weights, a model's own code
     ├── Fallback            something else ran than was asked: the Record is `invalid`, nothing is timed
+    ├── Lost                the process of an isolated bench crashed or hung: the Record is `error`
     └── StoreError          a place that Records cannot be written to or read from
 """
 
@@ -58,6 +59,10 @@ class Refused(ModelbenchError):
 
 class Fallback(ModelbenchError):
     """Something else ran than was asked for. Never timed."""
+
+
+class Lost(ModelbenchError):
+    """The process of an isolated bench ended before the bench did."""
 
 
 class StoreError(ModelbenchError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
     """pytest's own failure in one line, that remembers the error it says: as a cause, pytest would print it twice."""
+
+    __module__ = "builtins"  # as pytest's own, so that its lines begin with "Failed:" and no module
 
     def __init__(self, error: ModelbenchError) -> None:
         super().__init__(str(error), pytrace=False)
@@ -68,7 +71,10 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     from .device import lease
 
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
-    with spoken(), lease(asked, waiting=lambda text: session.progress(text, "", None)) as leased:
+    with spoken(), lease(asked, waiting=session.waits) as leased:
+        session.waits("")
+        # pytest has no public way to end a session fixture early; it does just this when its parameter changes
+        session.release = partial(request._fixturedef.finish, request)  # type: ignore[attr-defined]
         session.environment(leased)  # temperature and clocks as they are before the first bench
         if not session.settings.once:
             session.at_rest(leased)  # before anything of ours runs on it
@@ -100,6 +106,7 @@ def model(request: pytest.FixtureRequest, device: Device, variant: Variant) -> I
     session = request.config.stash[SESSION]
     with spoken():
         text = str(_param(request, "model"))
+        session.begin_work("set-up", f"loading {text} ({variant})")
         session.progress(f"loading {text} ({variant})", "", None)
         opened = open_model(parse(text), device, session.settings)
         try:
@@ -157,12 +164,14 @@ class Watch:
         compiler.start()
         calls.clear()  # those of the warm-up
         since_us = time_ns() // 1000
+        calls.clear()  # those of the warm-up
         try:
             yield
         finally:
             compiled = compiler.stop()
             self.samples, self.problems = (*sampling.stop(), *compiled, *self._others(since_us)), sampling.problems
             self.memory, self.calls = peaks.read(), dict(calls)
+            self.session.end_work()
 
     def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
         """Say once a session, where --bench-sampler-cost asks for it, what sampling costs this call."""
@@ -206,12 +215,14 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]
     settings = session.settings
     model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
     watch = Watch(session, device, item.name, model)
+    session.begin_work("set-up", item.name)  # what the bench does before it times, too
     made = Measure(
         bench=item.name,
         find_metric=lambda name: session.catalog.metric(name, where=item.name),
         device=device,
         watching=watch.watching,
         progress=lambda phase, share: session.progress(item.name, phase, share),
+        quiet=lambda: session.begin_work("timing-cpu" if device.kind == "cpu" else "timing-device", item.name),
         # what the model has to say, once warm, of what really runs
         prove=getattr(model, "ran", lambda: None),
         afterwards=watch.weigh,

@@ -137,6 +137,9 @@ class Measure:
     watching: Callable[[], AbstractContextManager[None]]
     #: Told where the bench is: a word, and the share that is done (0 to 1) or None.
     progress: Callable[[str, float | None], None]
+    #: Called when what only a first call does (it compiles, it loads) is done: other processes keep quiet until the end
+    #: of `watching`. Before the warm-up, so that nothing cools down while they finish.
+    quiet: Callable[[], None] = lambda: None
     #: Asked once the call is warm, before anything is timed: raises Fallback when something else ran than was asked.
     prove: Callable[[], None] = lambda: None
     #: Given the call after its rounds: a timed block of so many calls, and the seconds of one.
@@ -161,6 +164,7 @@ class Measure:
             first, output = self._round(call, 1)
             _refuse_lazy(self.bench, f, output)
             if not self.once:
+                self.quiet()
                 each_seconds, warmup_calls = self._warm_up(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
@@ -198,6 +202,7 @@ class Measure:
             with _steady_gc():
                 first, output = self._round(partial(f, things[0]), 1)
                 _refuse_lazy(self.bench, f, output)
+                self.quiet()
                 for warm in (things[0], things[-1]):
                     self._round(partial(f, warm), 1)
                 self.prove()
@@ -229,6 +234,7 @@ class Measure:
             first_ns, items, asked = self._drain(call)
             first = _span(first_ns)
             if not self.once:
+                self.quiet()
                 self._drain(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()

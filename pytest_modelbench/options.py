@@ -25,6 +25,16 @@ def add_options(parser: pytest.Parser) -> None:
     add("--bench-rounds", type=int, metavar="N", help="time exactly N rounds a bench")
     add("--bench-max-seconds", type=float, default=5.0, metavar="S", help="stop timing a bench after S seconds (5)")
     add("--bench-cold", action="store_true", help="flush the device's caches before each timed call")
+    add(
+        "--bench-isolate", action="store_true", help="run every bench in a fresh process, as @pytest.mark.isolated does"
+    )
+    add(
+        "--bench-timeout",
+        type=float,
+        metavar="S",
+        help="end a bench after S seconds, waiting for a device not counted; implies --bench-isolate, because a call "
+        "that hangs in our own process cannot be stopped",
+    )
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add(
         "--bench-sampler-cost",
@@ -69,6 +79,8 @@ def read_settings(config: pytest.Config) -> Settings:
         raise UsageError(f"--bench-rounds {option.bench_rounds}: give a whole number of at least 1")
     if not 0 < option.bench_max_seconds < float("inf"):
         raise UsageError(f"--bench-max-seconds {option.bench_max_seconds}: give seconds above 0")
+    if option.bench_timeout is not None and not 0 < option.bench_timeout < float("inf"):
+        raise UsageError(f"--bench-timeout {option.bench_timeout}: give seconds above 0")
     worker = getattr(config, "workerinput", None) or {}
     home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
@@ -84,8 +96,10 @@ def read_settings(config: pytest.Config) -> Settings:
         rounds=option.bench_rounds,
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
-        cold=option.bench_cold,
         sampler_cost=option.bench_sampler_cost,
+        cold=option.bench_cold,
+        isolate=option.bench_isolate or option.bench_timeout is not None,
+        timeout_seconds=option.bench_timeout,
         trust_remote_code=frozenset(option.bench_trust_remote_code or ()),
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         session=worker.get("modelbench_session") or _new_session(),

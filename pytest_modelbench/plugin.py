@@ -14,8 +14,8 @@ import pytest
 from .errors import ModelbenchError, StoreError
 from .fixtures import dataset, device, measure, model, variant  # noqa: F401  fixtures are found in a plugin's names
 from .options import add_options, add_short_options, read_settings
-from .progress import PROGRESS, progress_of
-from .session import SESSION, Session
+from .progress import PROGRESS, progress_of, waits_of_worker
+from .session import INSIDE, SESSION, Session
 
 if TYPE_CHECKING:
     from .collect import BenchClass, BenchModule
@@ -56,12 +56,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "devices(*names): devices that a bench may run on; the fixture `device` holds one",
         "datasets(*sources, **options): data of a bench; the fixture `dataset` holds one; options: limit=16",
         "cold: flush the device's caches before each timed call of the bench, as --bench-cold does for all",
+        "isolated(timeout=None): the bench runs in a fresh process, and is ended after `timeout` seconds",
         "simulated: the bench measures a simulation; it runs with --bench-mock or by name, and its Records say so",
     ):
         config.addinivalue_line("markers", line)
+    if INSIDE in config.stash:
+        return  # the parent selects, tells, receives and writes
     config.pluginmanager.register(_BeforeSelection(), "modelbench-before-selection")
     if not _is_worker(config):
         config.pluginmanager.register(_Controller(config), "modelbench-controller")
+    else:
+        config.stash[SESSION].tell_wait = waits_of_worker(config)
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -102,8 +107,10 @@ class _BeforeSelection:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         from .collect import narrow
+        from .isolation import check
 
         with _as_usage_error():
+            check(items)
             deselected = narrow(items, config.stash[SESSION].settings, config.args, _words(config))
         if deselected:
             config.hook.pytest_deselected(items=deselected)
@@ -117,6 +124,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # -- one bench: the fixtures are in fixtures.py; here its start, its call, its Record on the report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    from .isolation import is_isolated, run
+
+    return run(item) if is_isolated(item) else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -134,6 +148,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         result = yield
         check_measured(pyfuncitem)
         return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    from .isolation import is_isolated
+
+    session = item.config.stash[SESSION]
+    session.end_work()
+    try:
+        return (yield)
+    finally:
+        if nextitem is not None and is_isolated(nextitem):
+            session.release()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -156,7 +183,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    session.config.stash[SESSION].close()
+    session.config.stash[SESSION].leave()
 
 
 # -- the controller, or the only process: it takes Records in, shows progress, writes at the end

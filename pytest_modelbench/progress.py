@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any
 
 import pytest
+
+from .session import LONG_WAIT_SECONDS, SESSION
 
 PROGRESS = pytest.StashKey["Progress"]()
 # In pytest's cache: how long each bench took last time.
@@ -32,6 +35,23 @@ def progress_of(config: pytest.Config, benches: list[str]) -> Progress:
         remember_in=(lambda seconds: cache.set(_PAST_SECONDS, seconds)) if cache else (lambda seconds: None),
         waiting=list(benches),
     )
+
+
+def waits_of_worker(config: pytest.Config) -> Callable[[str], None]:
+    """What a worker of xdist, which has no terminal, does with a wait: each minute of it is a line of its stderr."""
+    word_at: float | None = None
+
+    def tell(text: str) -> None:
+        nonlocal word_at
+        now = monotonic()
+        word_at = (word_at or now + LONG_WAIT_SECONDS) if text else None
+        if word_at is not None and now >= word_at:
+            word_at = now + LONG_WAIT_SECONDS
+            capture = config.pluginmanager.getplugin("capturemanager")
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
+                print(f"[{config.stash[SESSION].settings.worker}] {text}", file=sys.stderr, flush=True)
+
+    return tell
 
 
 class Progress:

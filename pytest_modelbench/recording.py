@@ -19,7 +19,7 @@ import pytest
 from . import accounts, caveats
 from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
 from .energy import idle, short_window
-from .errors import Fallback, UsageError
+from .errors import Fallback, Lost, UsageError
 from .fixtures import MEASURE, WATCH, Failed
 from .measure import Run
 from .memory import asked_bytes, ran_out
@@ -33,10 +33,13 @@ ATTRIBUTE = "modelbench_record"
 #: Texts that a number, a truth value or None has too.
 _LITERALS = {"True", "False", "None", "nan", "inf", "-inf"}
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
+#: How torch words an error after which every call on the device fails in this process; running out of memory is none.
+_DEVICE_ERROR = re.compile(r"\b(CUDA|HIP|XPU|NPU) error: (?!out of memory)")
 
 
 def begin(item: pytest.Item) -> None:
     """Note when a bench starts its set-up."""
+    item.config.stash[SESSION].bench_notes.clear()
     item.stash[STARTED] = (datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter())
 
 
@@ -83,9 +86,12 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         asked = asked_bytes(str(call.excinfo.value))
         memory = replace(memory, oom_asked_bytes=asked)
         reason = f"{quantity_text('bytes', asked)} asked: {reason}" if asked is not None else reason
+    if outcome in ("failed", "error") and _DEVICE_ERROR.search(reason):
+        session.device_lost_by = session.device_lost_by or item.name
+        reason += "; this process has lost the device: mark the bench @pytest.mark.isolated"
     timing = _timing(item, run)
     device: Any = item.funcargs.get("device")
-    notes = (*(run.notes if run else ()), *((*watch.problems, *watch.notes) if watch else ()))
+    notes = (*session.bench_notes, *(run.notes if run else ()), *((*watch.problems, *watch.notes) if watch else ()))
     if timing is None and outcome == "passed":
         notes += (_why_untimed(item, session.settings.once),)
     return Record(
@@ -160,6 +166,8 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     reason = _one_line(error)
     if isinstance(cause, Fallback):
         return "invalid", reason
+    if isinstance(cause, Lost):
+        return "error", reason
     if ran_out(cause):
         return "oom", reason
     return ("error" if report.when == "setup" else "failed"), reason

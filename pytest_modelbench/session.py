@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from .canary import Peaks
     from .device import Device
     from .journal import Journal
+    from .quiet import Quiet, Work
     from .record import Record, Series
     from .samplers import Sampling
 
 SESSION = pytest.StashKey["Session"]()
+#: Set in the process that runs an isolated bench: there it is a bench like any other, and the parent does the rest.
+INSIDE = pytest.StashKey[bool]()
+# What the Record and a worker's terminal say; a line of progress says it at once.
+LONG_WAIT_SECONDS = 60.0
 
 
 @dataclass
@@ -45,10 +50,21 @@ class Session:
     #: Whether the cost of sampling was measured.
     weighed: bool = False
     started: float = field(default_factory=monotonic)
+    #: Told for whom this process waits, and an empty text when it waits no more.
+    tell_wait: Callable[[str], None] | None = None
+    #: What the Record of the running bench should say of waits.
+    bench_notes: list[str] = field(default_factory=list)
+    #: Ends the lease of this process, and what is built on it: the next bench takes the device in its own process.
+    release: Callable[[], None] = lambda: None
+    #: The bench after which the device answers this process no more; those that follow get processes of their own.
+    device_lost_by: str = ""
     _journal: Journal | None = None
     _recovered: list[tuple[str, list[Record]]] = field(default_factory=list)
     #: The folder for the journal when its own place fails.
     _spare: Path | None = None
+    _waits_since: float | None = None
+    _waited_for: str = ""
+    _quiet: Quiet | None = None
     _samplings: dict[str, Sampling] = field(default_factory=dict)
     _at_rest: dict[str, tuple[Series, ...]] = field(default_factory=dict)
     _peaks: dict[tuple[str, str], Peaks] = field(default_factory=dict)
@@ -100,6 +116,40 @@ class Session:
         from .environment import environment
 
         return environment(device, self.settings.root)
+
+    def waits(self, text: str) -> None:
+        """Say for whom this process waits; an empty text: it waits no more. The Record notes more than a minute."""
+        now = monotonic()
+        if text:
+            self._waits_since, self._waited_for = self._waits_since or now, text
+        elif self._waits_since is not None:
+            if now - self._waits_since >= LONG_WAIT_SECONDS:
+                self.bench_notes.append(f"was {self._waited_for} for {now - self._waits_since:.0f} s")
+            self._waits_since = None
+        if self.tell_wait:
+            self.tell_wait(text)
+        elif text:
+            self.progress(text, "", None)
+
+    def begin_work(self, work: Work, bench: str) -> None:
+        """Set up, or time, when nobody on this host is at what would disturb it or be disturbed."""
+        if self._quiet is None:
+            from .quiet import Quiet
+
+            self._quiet = Quiet(self.waits)
+        if said := self._quiet.begin(work, bench):
+            self.bench_notes.append(f"not alone on the host: began {work} after {said}, which took too long")
+
+    def end_work(self) -> None:
+        """Let others set up or time."""
+        if self._quiet is not None:
+            self._quiet.end()
+
+    def leave(self) -> None:
+        """End the sampling process, and be on this host no more."""
+        self.close()
+        if self._quiet is not None:
+            self._quiet.leave()
 
     def close(self) -> None:
         """End the sampling process."""

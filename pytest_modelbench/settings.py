@@ -24,10 +24,13 @@ class Settings:
     rounds: int | None = None
     max_seconds: float = 5.0
     mock: bool = False
-    #: Flush the device's caches before each timed call of every bench.
-    cold: bool = False
     #: Measure once what sampling costs.
     sampler_cost: bool = False
+    #: Flush the device's caches before each timed call of every bench.
+    cold: bool = False
+    #: Each bench in a process of its own, and how long one may take.
+    isolate: bool = False
+    timeout_seconds: float | None = None
     #: Models whose own code may run, and whose pickled weights may be opened, each by name.
     trust_remote_code: frozenset[str] = frozenset()
     allow_pickle: frozenset[str] = frozenset()

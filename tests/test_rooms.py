@@ -13,7 +13,8 @@ PACKAGE = Path(pytest_modelbench.__file__).parent
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxruntime", "onnx", "datasets", "evaluate",
          "pynvml", "psutil", "filelock", "duckdb", "accelerate", "gguf", "tokenizers", "safetensors"}  # fmt: skip
 #: The pytest skin.
-SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs"}
+SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs",
+        "isolation", "isolated"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
@@ -96,9 +97,11 @@ def test_every_room_has_its_place():
         "datasets",
         "measure",
         "memory",
+        "canary",
         "compiler",
         "cold",
-        "canary",
+        "quiet",
+        "child",
         "journal",
         "environment",
         "models",

@@ -118,7 +118,9 @@ class TextModel(Model):
         decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
         decoded = decoder.generate(encoded, limits, choice)
-        self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], max(map(len, decoded.rows)))] += 1
+        sequences, prompt_tokens = encoded.input_ids.shape
+        # every beam is a sequence of its own, from the prompt on
+        self.calls[Call(sequences * choice.beams, prompt_tokens, max(map(len, decoded.rows)))] += 1
         texts = tuple(self.tokenizer.batch_decode([list(row) for row in decoded.rows], skip_special_tokens=True))
         return Generation(texts, decoded.rows, encoded.tokens, limits.max_new_tokens, decoded.clock)
 

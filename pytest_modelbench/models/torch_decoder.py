@@ -71,7 +71,7 @@ class TorchDecoder:
                 # the timer comes last: what is left of a step after it is the draw, or finding the largest
                 logits_processor=LogitsProcessorList([*choice.warpers(len(limits.end)), timer]),
             )
-        self._note_held(cache, len(ids), output.shape[1] - 1)
+        self._note_held(cache, len(ids) * choice.beams, output.shape[1] - 1)
         rows = tuple(trimmed(row, limits.end) for row in output[:, ids.shape[1] :].tolist())
         steps = max(map(len, rows)) if choice.beams == 1 else None
         return Decoded(rows, lambda: timer.clock(steps))

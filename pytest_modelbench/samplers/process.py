@@ -25,7 +25,7 @@ _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 def process(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
     """Resident bytes and CPU seconds (user and system) of the bench's process; the busy ratio of all the host's cores.
 
-    And their mean clock and their hottest temperature, where the host tells them and does so in no time; and, on Linux,
+    And the cores' mean clock and hottest temperature, where the host tells them and does so in no time; and, on Linux,
     the CPU seconds of the processes that it started and theirs, as far as they live or were waited for.
 
     CPU seconds are a counter: its differences are what was used. The busy ratio is the mean since the reading before,
@@ -64,33 +64,6 @@ def _core_seconds() -> tuple[float, float]:
     return total - times.idle - getattr(times, "iowait", 0.0), total
 
 
-def _children_seconds(pid: int) -> float:
-    """CPU seconds of all that descends from a process, without it: its dead by its own count, its living by theirs."""
-    return (_ticks(pid)[1] + _living_ticks(pid)) / os.sysconf("SC_CLK_TCK")
-
-
-def _living_ticks(pid: int) -> int:
-    """Found by the kernel's lists of children, which cost a hundredth of a look at every process of the host."""
-    ticks = 0
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = listed.read_text(encoding="ascii").split()
-        except OSError:  # that thread has just ended
-            continue
-        ticks += sum(sum(_ticks(int(child))) + _living_ticks(int(child)) for child in children)
-    return ticks
-
-
-def _ticks(pid: int) -> tuple[int, int]:
-    """Of a process, and of its children that it waited for: proc_pid_stat(5), fields 14 to 17; none once it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return 0, 0
-    user, system, dead_user, dead_system = map(int, fields[11:15])
-    return user + system, dead_user + dead_system
-
-
 def _cheap(
     readings: dict[tuple[str, str], Callable[[], float | None]],
 ) -> dict[tuple[str, str], Callable[[], float | None]]:
@@ -126,3 +99,30 @@ def _temperature() -> float | None:
     except (AttributeError, OSError):  # as above
         return None
     return max((place.current for name in _CPU_SENSORS for place in sensors.get(name, ())), default=None)
+
+
+def _children_seconds(pid: int) -> float:
+    """CPU seconds of all that descends from a process, without it: its dead by its own count, its living by theirs."""
+    return (_ticks(pid)[1] + _living_ticks(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def _living_ticks(pid: int) -> int:
+    """Found by the kernel's lists of children, which cost a hundredth of a look at every process of the host."""
+    ticks = 0
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = listed.read_text(encoding="ascii").split()
+        except OSError:  # that thread has just ended
+            continue
+        ticks += sum(sum(_ticks(int(child))) + _living_ticks(int(child)) for child in children)
+    return ticks
+
+
+def _ticks(pid: int) -> tuple[int, int]:
+    """Of a process, and of its children that it waited for: proc_pid_stat(5), fields 14 to 17; none once it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0, 0
+    user, system, dead_user, dead_system = map(int, fields[11:15])
+    return user + system, dead_user + dead_system

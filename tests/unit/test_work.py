@@ -64,6 +64,16 @@ def test_calls_are_noted_by_size_and_the_cache_as_it_was_held(tiny):
     assert source == "keys and values of the transformers cache, when it was fullest"
 
 
+def test_every_beam_is_a_sequence(tiny):
+    tiny.calls.clear()
+    prompt_tokens = tiny.encode(["a few words"]).input_ids.shape[1]
+    tiny.generate(["a few words"], max_new_tokens=4, num_beams=3)
+    assert tiny.calls == {Call(3, prompt_tokens, 4): 1}
+    held, source = tiny.kv_bytes(tiny.calls)
+    assert held == tiny.work.sizes.kv_bytes(3, prompt_tokens + 3)
+    assert source.startswith("keys and values of the transformers cache")
+
+
 def test_a_cache_that_was_not_seen_is_by_formula(tiny):
     held, source = tiny.kv_bytes({Call(7, 7, 7): 1})
     assert held == 2 * 2 * 2 * 16 * 4 * 7 * 13
