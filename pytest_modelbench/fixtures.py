@@ -162,6 +162,7 @@ class Watch:
         peaks.start()
         sampling.start()
         compiler.start()
+        calls.clear()  # those of the warm-up
         since_us = time_ns() // 1000
         calls.clear()  # those of the warm-up
         try:

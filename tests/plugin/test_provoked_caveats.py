@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+ROOT = Path(__file__).parents[2]
+# In a bare checkout the package has no entry point: load the plugin by name.
+PLUGIN = [] if entry_points(group="pytest11", name="modelbench") else ["-p", "pytest_modelbench.plugin"]
 # Runs end by rounds: enough for a median, and no time is asserted.
 ENOUGH = ["--bench-rounds", "8"]
 
@@ -37,9 +42,10 @@ def children_used_seconds(pytester):
 
 def run(pytester, *arguments, **variables):
     """A session of its own: what it loads and its threads are not ours."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", *arguments]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     ran = subprocess.run(
-        command, cwd=pytester.path, env=os.environ | {"TMPDIR": str(pytester.path)} | variables,
+        command, cwd=pytester.path, env=os.environ | {"TMPDIR": str(pytester.path), "PYTHONPATH": path} | variables,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -63,7 +69,7 @@ def test_a_bench_that_compiles_anew_inside_a_round(pytester):
     """
     )
     out = run(pytester)
-    assert "!recompiled, 1 bench: warm up with every shape that is timed" in out
+    assert "!recompiled, 1 bench: the compiler ran inside a timed round: warm up with every shape that is timed" in out
     found = kinds(pytester)
     assert "recompiled" in found["shapes_change"]
     assert "recompiled" not in found["shapes_stay"]
@@ -87,7 +93,7 @@ def test_a_compiled_variant_whose_length_changes(pytester):
     """
     )
     out = run(pytester)
-    assert "!recompiled, 1 bench: warm up with every shape that is timed" in out
+    assert "!recompiled, 1 bench: the compiler ran inside a timed round: warm up with every shape that is timed" in out
     assert kinds(pytester) == {"length_changes": {"recompiled"}, "length_stays": set()}
 
 
@@ -167,7 +173,9 @@ def test_few_rounds_are_said_once_for_all_benches(pytester):
     out = run(pytester, "--bench-rounds", "2")
     assert kinds(pytester) == {"few": {"few_samples"}}
     lines = [line for line in out.splitlines() if "raise --bench-rounds" in line]
-    assert lines == ["!few_samples, 3 benches: raise --bench-rounds or --bench-max-seconds"]
+    assert lines == [
+        "!few_samples, 3 benches: too few rounds for what is said of them: raise --bench-rounds or --bench-max-seconds"
+    ]
 
 
 @pytest.mark.parametrize("whose", ["others", "own"])
@@ -221,3 +229,159 @@ def test_cold_is_asked_for_by_mark_or_option(pytester, arguments):
     """
     )
     run(pytester, *ENOUGH, *arguments)
+
+
+# -- on a CUDA device
+
+
+@pytest.mark.gpu
+def test_work_on_other_streams_is_inside_the_clock(pytester):
+    """20 million cycles are about 10 ms; the margins are for other clocks."""
+    pytester.makepyfile(
+        bench_a="""
+        import pytest, torch
+        from statistics import median
+
+        pytestmark = pytest.mark.devices("cuda")
+
+        def bench_unjoined(device, measure):
+            side = torch.cuda.Stream()
+            def call():
+                with torch.cuda.stream(side):
+                    torch.cuda._sleep(20_000_000)
+            run = measure(call)
+            print("unjoined", run.seconds, run.notes)
+            assert run.seconds > 0.005
+            assert run.timing.device_seconds == ()
+            assert "stream" in run.notes[0]
+
+        def bench_joined(device, measure):
+            side, main = torch.cuda.Stream(), torch.cuda.current_stream()
+            def call():
+                side.wait_stream(main)
+                with torch.cuda.stream(side):
+                    torch.cuda._sleep(20_000_000)
+                main.wait_stream(side)
+            run = measure(call)
+            spans = median(run.timing.device_seconds)
+            print("joined", run.seconds, spans, run.timing.timer_seconds)
+            assert spans > 0.005 and not run.notes
+
+        def bench_current(device, measure):
+            side = torch.cuda.Stream()
+            with torch.cuda.stream(side):
+                run = measure(torch.cuda._sleep, 20_000_000)
+            assert median(run.timing.device_seconds) > 0.005 and not run.notes
+
+        def bench_host_bound(device, measure):
+            x = torch.ones(8, device="cuda")
+            def call():
+                for _ in range(300):
+                    x.add_(1)
+            run = measure(call)
+            print("host-bound", run.seconds, median(run.timing.device_seconds), run.timing.timer_seconds)
+            assert run.timing.device_seconds and not run.notes
+
+        def bench_short(device, measure):
+            run = measure(torch.ones(8, device="cuda").add_, 1)
+            print("short", run.seconds, run.timing.loops, run.timing.timer_seconds)
+            assert run.timing.device_seconds and not run.notes
+    """
+    )
+    out = run(pytester, "--bench-rounds", "20", "-s")
+    print(out)
+    assert not any("timer_limited" in found for found in kinds(pytester).values())
+
+
+@pytest.mark.gpu
+def test_a_length_that_changes_under_cuda_graphs_is_recompiled(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        import pytest
+
+        pytestmark = [
+            pytest.mark.models("random:llama-tiny?hidden_size=256"), pytest.mark.devices("cuda"),
+            pytest.mark.variants("compiled", "compiled:reduce-overhead"),
+        ]
+
+        def bench_length_changes(model, measure):
+            lengths = [8, 8, 8, 300, 8]
+            measure.each(lambda n: model.generate(["a"], max_new_tokens=n, min_new_tokens=n), lengths)
+
+        def bench_length_stays(model, measure):
+            measure(model.generate, ["a"], max_new_tokens=8, min_new_tokens=8)
+    """
+    )
+    print(run(pytester, "--bench-rounds", "8", "--device", "cuda"))
+    found = kinds(pytester)
+    assert "recompiled" in found["length_changes"]
+    assert "recompiled" not in found["length_stays"]
+
+
+OTHER = """
+import torch
+a = torch.randn(4096, 4096, device="cuda", dtype=torch.bfloat16)
+(a @ a).sum().item()
+print("busy", flush=True)
+while True:
+    for _ in range(50):
+        a @ a
+    torch.cuda.synchronize()
+"""
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "alone"])
+def test_another_process_on_the_gpu(pytester, busy):
+    pytester.makepyfile(
+        bench_a="""
+        import pytest, torch
+
+        @pytest.mark.devices("cuda")
+        def bench_beside(device, measure):
+            x = torch.ones(1024, 1024, device="cuda")
+            measure(torch.matmul, x, x)
+    """
+    )
+    other = subprocess.Popen([sys.executable, "-c", OTHER], stdout=subprocess.PIPE, text=True) if busy else None
+    try:
+        if other is not None:
+            assert other.stdout.readline() == "busy\n"
+        out = run(pytester, *ENOUGH)
+    finally:
+        if other is not None:
+            other.kill()
+            other.communicate()
+    print(out)
+    assert ("!shared_device" in out) is busy
+
+
+@pytest.mark.gpu
+def test_full_load_is_capped_and_rest_is_not(pytester):
+    """Which GPUs reach their power limit is theirs to say: the caveat has to agree with the samples."""
+    pytester.makepyfile(
+        bench_a="""
+        import pytest, time, torch
+
+        pytestmark = pytest.mark.devices("cuda")
+
+        def bench_rest(device, measure):
+            measure(time.sleep, 0.2)
+
+        def bench_load(device, measure):
+            a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+            measure(lambda: [a @ a for _ in range(100)])
+    """
+    )
+    out = run(pytester, "--bench-rounds", "25")
+    print(out)
+    found = kinds(pytester)
+    assert "throttled" not in found["rest"]
+    files = sorted((pytester.path / "reports/data/samples").glob("*.parquet"))
+    rows = [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+    load = [int(row["value"]) for row in rows
+            if row["name"] == "clock_event_reasons" and row["bench"].endswith("bench_load")]  # fmt: skip
+    slowed = sum(bool(value & 0x6FC) for value in load) / len(load)
+    print(f"slowed in {slowed:.0%} of {len(load)} samples")
+    if abs(slowed - 0.05) > 0.05:  # the samples before and after the rounds are in this share
+        assert ("throttled" in found["load"]) is (slowed > 0.05)

@@ -1,5 +1,6 @@
 """Parsing, absence, and leases held by real processes."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -190,6 +191,18 @@ def test_no_torch_is_told_with_the_pip_line(tmp_path, monkeypatch):
         lease("cuda", tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_the_events_of_torch_have_the_shape_that_marks_need(kind):
+    """No such device is here: what can be seen is that torch's own modules are what `Device` takes them for."""
+    torch = pytest.importorskip("torch")
+    module = getattr(torch, kind)
+    assert "enable_timing" in str(inspect.signature(module.Event)) + str(module.Event.__doc__)
+    assert callable(module.Event.record)
+    assert callable(module.Event.elapsed_time)
+    assert callable(module.empty_cache)
+    assert callable(torch.accelerator.synchronize)
 
 
 def cuda_devices():

@@ -147,6 +147,7 @@ def test_load_with_is_what_is_loaded():
     model.load_with(dtype="bfloat16", attn_implementation="eager")
     model.prepare()
     assert (model.facts.dtype, model.facts.attention) == ("bfloat16", "eager")
+    assert (model.facts.details["asked_dtype"], model.facts.details["asked_attention"]) == ("bfloat16", "eager")
     with pytest.raises(UsageError, match="before the weights are read"):
         model.load_with(dtype="float32")
 

@@ -8,8 +8,8 @@ import pytest
 from records import FULL, ended, timed
 
 from pytest_modelbench.quantity import cells
-from pytest_modelbench.record import Caveat, Record
-from pytest_modelbench.reports.terminal import lines
+from pytest_modelbench.record import CAVEATS, Caveat, Record
+from pytest_modelbench.reports.terminal import MOST_LINES, lines
 
 LLAMA = "benches/bench_llama.py::bench_generate"
 
@@ -180,3 +180,25 @@ def test_benches_of_one_row_share_their_file():
 
 def test_places_are_said():
     assert "reports/modelbench.html" in table(three(), report_places=[Path("reports/modelbench.html")])[-1]
+
+
+def caveated(*kinds):
+    return [replace(timed(n=str(n)), caveats=(Caveat(kind, "a detail"),)) for n, kind in enumerate(kinds)]
+
+
+def test_what_to_do_about_caveats_is_said_once_a_kind():
+    printed = lines(caveated("few_samples", "recompiled", "recompiled"), width=120)
+    said = [line for line in printed if line.startswith("!")]
+    assert said == [
+        f"!recompiled, 2 benches: {CAVEATS['recompiled']}",
+        f"!few_samples, 1 bench: {CAVEATS['few_samples']}",
+    ]
+    assert not [line for line in lines([timed()], width=120) if line.startswith("!")]
+
+
+def test_in_a_narrow_terminal_the_remedy_is_what_stays():
+    printed = lines(caveated(*CAVEATS), width=60)
+    assert "!recompiled, 1 bench: warm up with every shape that is timed" in printed
+    assert len([line for line in printed if line.startswith("!")]) == len(CAVEATS)
+    assert max(map(len, printed)) <= 60
+    assert len(printed) <= MOST_LINES

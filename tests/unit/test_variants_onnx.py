@@ -195,6 +195,13 @@ def test_light_nodes_may_stay_on_the_host():
     assert "1 of 2 nodes" in onnx_variant.check_assignment(session, "CUDAExecutionProvider")
 
 
+def test_nodes_that_stay_on_the_host_are_counted_for_a_caveat():
+    session = Session(Part("CUDAExecutionProvider", "MatMul"), Part("CPUExecutionProvider", "Shape", "Gather", "Shape"))
+    said = onnx_variant.elsewhere(session, "CUDAExecutionProvider")
+    assert said == "3 of 4 nodes on CPUExecutionProvider: Gather, Shape"
+    assert onnx_variant.elsewhere(Session(Part("CUDAExecutionProvider", "MatMul")), "CUDAExecutionProvider") is None
+
+
 def test_close_gives_the_session_back():
     model = onnx(opened())
     model.generate(PROMPTS, max_new_tokens=2)
