@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -68,7 +70,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         model=_facts(item, "model", ModelFacts),
         dataset=_facts(item, "dataset", DatasetFacts),
         environment=session.environment(device),
-        source_digest=_source_digest(item),
+        source_digest=_source_digest(item.function),
         session=session.settings.session,
         worker=session.settings.worker,
         started_utc=started_utc,
@@ -170,9 +172,10 @@ def _text(value: Any, name: str, item: pytest.Function) -> str:
     return str(getattr(value, "__name__", f"{name}{item.callspec.indices[name]}"))
 
 
-def _source_digest(item: pytest.Function) -> str | None:
+@lru_cache(maxsize=1024)  # one look for all the parameters of a function: it reads and tokenizes the file
+def _source_digest(function: Callable[..., Any]) -> str | None:
     """Of the bench function's own text: a bench that was rewritten is not the one of the baseline."""
     try:
-        return sha256(inspect.getsource(item.function).encode()).hexdigest()[:16]
+        return sha256(inspect.getsource(function).encode()).hexdigest()[:16]
     except (OSError, TypeError):  # made by exec, or its file is gone
         return None
