@@ -6,11 +6,11 @@ import gc
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise, repeat
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
@@ -131,7 +131,7 @@ class Measure:
         Raises UsageError for a coroutine or generator function (nothing would run), or when called twice.
         """
         run, call = self._begin(f), _bare(f, args, kwargs)
-        with _steady_gc():
+        with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
             first, output = self._round(call, 1)
             _refuse_lazy(self.bench, f, output)
@@ -192,7 +192,7 @@ class Measure:
         Raises UsageError when nothing can be iterated or nothing comes, or when called twice.
         """
         run, call = self._begin(f, lazy=True), _bare(f, args, kwargs)
-        with _steady_gc():
+        with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
             first_ns, items = self._drain(call)
             first = _span(first_ns)
@@ -364,11 +364,17 @@ def _refuse_lazy(bench: str, f: Callable[..., Any], output: Any) -> None:
         raise UsageError(f"{bench}: {_name(f)} gave a generator that never ran; use measure.stream")
 
 
+# Chosen here: at most a tenth of the time goes to full collections. Of the garbage that then waits there is little: what
+# fills memory takes longer to make than ten collections do.
+_FULL_COLLECTION_SHARE = 0.1
+_full_collection_from = -math.inf
+
+
 @contextmanager
 def _steady_gc() -> Iterator[None]:
     """No collection inside rounds, and what set-up made is not looked at again (150 ms a time with a model loaded)."""
     collecting = gc.isenabled()
-    gc.collect()
+    _collect()
     gc.freeze()
     gc.disable()
     try:
@@ -377,6 +383,18 @@ def _steady_gc() -> Iterator[None]:
         gc.unfreeze()
         if collecting:
             gc.enable()
+
+
+def _collect() -> None:
+    """Drop what nobody holds: all of it where that is due, else what is young."""
+    global _full_collection_from
+    started = perf_counter()
+    if started < _full_collection_from:
+        gc.collect(1)
+        return
+    gc.collect()
+    ended = perf_counter()
+    _full_collection_from = ended + (ended - started) / _FULL_COLLECTION_SHARE
 
 
 def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
