@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 from .record import Record
 from .stats import P99_NEEDS, median, quantile, spread_ratio, tpot
@@ -40,6 +41,17 @@ def row(record: Record) -> dict[str, Any]:
 
     `score_<metric>` and `count_<unit>` and `axis_<name>` columns are there where the Record has them.
     """
+    place = id(record)
+    if place not in _known:
+        _known[place] = ref(record, lambda _: _known.pop(place)), _columns(record)
+    return dict(_known[place][1])
+
+
+#: Columns of the Records that live, by identity: a Record is frozen, and stores, page and terminal all ask for its row.
+_known: dict[int, tuple[ref[Record], dict[str, Any]]] = {}
+
+
+def _columns(record: Record) -> dict[str, Any]:
     return {
         **_identity(record),
         **_seconds(record),
