@@ -240,7 +240,7 @@ class Measure:
         ended_ns = perf_counter_ns()
         device_seconds = device.between_seconds(before, after)
         each_seconds = None if device_seconds is None else device_seconds / loops
-        return _Round(started_ns, (ended_ns - started_ns) * 1e-9 / loops, each_seconds), output
+        return _Round(started_ns, seconds_of(ended_ns - started_ns, loops), each_seconds), output
 
     def _warm_up(self, call: Callable[[], Any]) -> tuple[float, int]:
         """Call until two windows agree, within half of the measuring time: (seconds of a warm call, calls made)."""
@@ -343,7 +343,21 @@ class _Rounds:
 
 
 def _span(times_ns: Sequence[int]) -> _Round:
-    return _Round(times_ns[0], (times_ns[-1] - times_ns[0]) * 1e-9)
+    return _Round(times_ns[0], seconds_of(times_ns[-1] - times_ns[0]))
+
+
+# 2**-33 s is 0.12 ns: from a value rounded to that, the clock's whole nanoseconds are read back.
+_PLACES = 33
+
+
+def seconds_of(elapsed_ns: int, calls: int = 1) -> float:
+    """Seconds of one call, of nanoseconds that `calls` took; it ends in binary zeros, so that a file of many is small.
+
+    `elapsed_ns * 1e-9 / calls` has 53 digits of which a clock of nanoseconds gave some twenty: noise that no compressor
+    can drop. `round(seconds * calls * 1e9)` is `elapsed_ns` again.
+    """
+    places = _PLACES + calls.bit_length()
+    return math.ldexp(round((elapsed_ns << places) / (calls * 1_000_000_000)), -places)
 
 
 def _bare(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
@@ -399,9 +413,9 @@ def _collect() -> None:
 
 def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
     return TokenTimes(
-        ttft_seconds=tuple((clock.token_ns[0] - clock.started_ns) * 1e-9 for clock in clocks),
+        ttft_seconds=tuple(seconds_of(clock.token_ns[0] - clock.started_ns) for clock in clocks),
         itl_seconds=tuple(_gaps_seconds(clock.token_ns) for clock in clocks),
-        e2el_seconds=tuple((clock.token_ns[-1] - clock.started_ns) * 1e-9 for clock in clocks),
+        e2el_seconds=tuple(seconds_of(clock.token_ns[-1] - clock.started_ns) for clock in clocks),
         batch_size=len(output.token_ids),
         prompt_tokens=output.prompt_tokens,
         new_tokens=output.new_tokens,
@@ -415,9 +429,9 @@ def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
 def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
     sizes = [len(item) if isinstance(item, (list, tuple)) else 1 for item in items]
     return TokenTimes(
-        ttft_seconds=tuple((times[1] - times[0]) * 1e-9 for times in stamps),
+        ttft_seconds=tuple(seconds_of(times[1] - times[0]) for times in stamps),
         itl_seconds=tuple(_gaps_seconds(times[1:]) for times in stamps),
-        e2el_seconds=tuple((times[-1] - times[0]) * 1e-9 for times in stamps),
+        e2el_seconds=tuple(seconds_of(times[-1] - times[0]) for times in stamps),
         batch_size=max(sizes),
         prompt_tokens=None,
         new_tokens=sum(sizes),
@@ -426,4 +440,4 @@ def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
 
 
 def _gaps_seconds(times_ns: Sequence[int]) -> tuple[float, ...]:
-    return tuple((later - earlier) * 1e-9 for earlier, later in pairwise(times_ns))
+    return tuple(seconds_of(later - earlier) for earlier, later in pairwise(times_ns))

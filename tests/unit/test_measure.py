@@ -10,7 +10,7 @@ from pytest_modelbench import measure as module
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import UnknownName, UsageError
 from pytest_modelbench.generation import Clock, Generation
-from pytest_modelbench.measure import Measure
+from pytest_modelbench.measure import Measure, seconds_of
 
 
 @pytest.fixture
@@ -352,3 +352,11 @@ class TestRun:
             run.score("accuracy", [1], [1])
         with pytest.raises(UsageError, match="needs references"):
             run.score("contains", ["a"], None)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 7, 1000, 20_000])
+def test_the_clocks_nanoseconds_are_read_back_from_seconds(calls):
+    for elapsed_ns in (1, 41, 999_983, 1_000_003, 27 * 10**9 + 1, 3600 * 10**9 + 7):
+        seconds = seconds_of(elapsed_ns, calls)
+        assert round(seconds * calls * 1e9) == elapsed_ns
+        assert seconds == pytest.approx(elapsed_ns * 1e-9 / calls, abs=1e-10 / calls)
