@@ -25,17 +25,17 @@ def ours(call: Call, seconds: float, between: Callable[[str, float | None], None
     `between` is the progress that a Measure tells between its rounds.
     """
     from pytest_modelbench.device import Device
-    from pytest_modelbench.measure import ROUND_SECONDS, Measure
+    from pytest_modelbench.measure import ROUND_SECONDS
 
-    measure = Measure(
-        bench="call",
-        find_metric=_no_metric,
-        device=Device("cpu", "cpu", "cpu"),
-        watching=nullcontext,
-        progress=between,
-        rounds=max(3, math.ceil(seconds / ROUND_SECONDS)),
-    )
-    return measure(call).seconds or 0.0
+    rounds = max(3, math.ceil(seconds / ROUND_SECONDS))
+    return measure_on(Device("cpu", "cpu", "cpu"), rounds, between)(call).seconds or 0.0
+
+
+def measure_on(device: Any, rounds: int, between: Callable[[str, float | None], None] = lambda phase, share: None) -> Any:
+    """A Measure on a device, with nothing beside the clock."""
+    from pytest_modelbench.measure import Measure
+
+    return Measure("call", _no_metric, device, watching=nullcontext, progress=between, rounds=rounds)
 
 
 def _no_metric(name: str) -> Any:
