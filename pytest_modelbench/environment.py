@@ -74,7 +74,7 @@ def environment(device: Device | None, root: Path) -> dict[str, Any]:
         "git": _git(root),
         "host": _host(),
         "gpu": _gpu(device.kind, device.index, device.uuid) if device else None,
-        "versions": _versions(),
+        "versions": _versions() | _torch_build(),
         "threads": _threads(),
         "torch_flags": _torch_flags(),
         "variables": _picked(VARIABLES),
@@ -316,6 +316,12 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _torch_build() -> dict[str, str]:
+    """torch's own version, with its build, which a package's metadata may leave out: 2.13.0+cu130."""
+    torch = _torch()
+    return {"torch": str(torch.__version__)} if torch else {}
 
 
 def _torch() -> Any:

@@ -36,7 +36,7 @@ class UnknownName(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
         near = get_close_matches(name, self.known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        hint = f"; did you mean {near[0]!r}?" if near else ""
         place = f" in {where}" if where else ""
         super().__init__(f"unknown {kind} {name!r}{place}{hint} (known: {', '.join(self.known) or 'none'})")
 

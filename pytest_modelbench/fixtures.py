@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from .variants import Variant
 
 
+class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+    """pytest's own failure in one line, that remembers the error it says: as a cause, pytest would print it twice."""
+
+    def __init__(self, error: ModelbenchError) -> None:
+        super().__init__(str(error), pytrace=False)
+        self.error = error
+
+
 @contextmanager
 def spoken() -> Iterator[None]:
     """Say an error of ours as pytest says its own: what is not here skips, the rest fails in one line."""
@@ -30,7 +38,7 @@ def spoken() -> Iterator[None]:
     except Unavailable as error:
         pytest.skip(str(error))
     except ModelbenchError as error:
-        raise pytest.fail.Exception(f"{error}", pytrace=False) from error
+        raise Failed(error) from None
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +117,8 @@ class Watch:
         self.memory: Memory | None = None
         self.samples: tuple[Series, ...] = ()
         self.problems: tuple[str, ...] = ()
+        #: What the compiler had spent on this model before this bench.
+        self.compiled_seconds = 0.0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -139,6 +149,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
 
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
+    model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
     watch = Watch(session, device)
     made = Measure(
         bench=item.name,
@@ -146,16 +157,13 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Measure:
         device=device,
         watching=watch.watching,
         progress=lambda phase, share: session.progress(item.name, phase, share),
-        prove=_proof(request),
+        # what the model has to say, once warm, of what really runs
+        prove=getattr(model, "ran", lambda: None),
         once=settings.once,
         rounds=settings.rounds,
         max_seconds=settings.max_seconds,
     )
+    facts = getattr(model, "facts", None)
+    watch.compiled_seconds = float(getattr(facts, "details", {}).get("compile_seconds") or 0)
     item.stash[MEASURE], item.stash[WATCH] = made, watch
     return made
-
-
-def _proof(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """What the model has to say, once warm, of what really runs; nothing for a bench without one."""
-    model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
-    return getattr(model, "ran", lambda: None)

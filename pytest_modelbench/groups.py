@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .quantity import ABSENT, digits, percent, speed, text, unit_for
+from .quantity import ABSENT, digits, percent, quantity_text, speed, text, unit_for
 from .record import OUTCOMES, Outcome, Record, Score
 from .source import short
 from .summary import row, throughput
@@ -165,17 +165,16 @@ def _fastest_first(row: Row) -> tuple[bool, float, int]:
 
 def _texts(records: Sequence[Record], columns: Sequence[dict[str, Any]], score: str) -> list[dict[str, str]]:
     """The numbers of a group as text, one unit a column."""
-    units = {
-        name: unit_for(quantity, [found[name] for found in columns])
-        for name, quantity in (
-            ("median_seconds", "seconds"),
-            ("ttft_seconds", "seconds"),
-            ("peak_memory_bytes", "bytes"),
-        )
-    }
+    quantities = {"median_seconds": "seconds", "ttft_seconds": "seconds", "peak_memory_bytes": "bytes"}
+    units = {name: unit_for(quantity, [found[name] for found in columns]) for name, quantity in quantities.items()}
 
     def in_unit(found: dict[str, Any], name: str) -> str:
-        return "" if found[name] is None else text(found[name], units[name])
+        value = found[name]
+        if value is None:
+            return ""
+        # three digits of the group's unit would be mostly zeros: such a value is written in its own
+        small = abs(value) < units[name].scale / 1000
+        return quantity_text(quantities[name], value) if small else text(value, units[name])
 
     return [
         {

@@ -427,14 +427,14 @@ def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
 
 
 def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
-    sizes = [len(item) if isinstance(item, (list, tuple)) else 1 for item in items]
+    batches = [item if isinstance(item, (list, tuple)) else (item,) for item in items]
     return TokenTimes(
         ttft_seconds=tuple(seconds_of(times[1] - times[0]) for times in stamps),
         itl_seconds=tuple(_gaps_seconds(times[1:]) for times in stamps),
         e2el_seconds=tuple(seconds_of(times[-1] - times[0]) for times in stamps),
-        batch_size=max(sizes),
+        batch_size=max(len(batch) for batch in batches),
         prompt_tokens=None,
-        new_tokens=sum(sizes),
+        new_tokens=sum(item is not None for batch in batches for item in batch),  # None: that sequence has ended
         taken_by="the host's clock at each item of the stream",
     )
 

@@ -85,7 +85,7 @@ class Model:
 
     def load_with(self, **options: Any) -> None:
         """Ask for weights to be read in a certain way. Raises UsageError when they already are, or on a clash."""
-        if self.loaded:
+        if self.loaded or self._handed_to:
             raise UsageError(
                 f"{', '.join(options)} must be set before the weights are read: "
                 "put that variant first in the composition"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from .session import SESSION, Session
 
 if TYPE_CHECKING:
     from .collect import BenchModule
+
+
+_LOG_COLUMNS = 120  # chosen here: every column of the table fits
 
 
 # -- the session starts
@@ -166,7 +170,7 @@ class _Controller:
         try:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
-            raise pytest.UsageError(f"{error}; choose another place with --bench-store KIND:PLACE") from error
+            raise pytest.UsageError(f"{error} (--bench-store KIND:PLACE)") from error
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
 
@@ -196,7 +200,9 @@ class _Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         writer = terminalreporter._tw
-        for line in self.session.summary(writer.fullwidth, self.config.option.verbose > 0, writer.hasmarkup):
+        log = not terminalreporter.isatty and "COLUMNS" not in os.environ  # has no edge: pytest's 80 would cut columns
+        width = max(writer.fullwidth, _LOG_COLUMNS) if log else writer.fullwidth
+        for line in self.session.summary(width, self.config.option.verbose > 0, writer.hasmarkup):
             terminalreporter.write_line(line)
 
 

@@ -66,7 +66,7 @@ class Timing:
     warmup_calls: int = 0
     #: The very first call, cold: compilation, caches, lazy initialisation.
     first_call_seconds: float | None = None
-    #: Seconds the compiler reported for this model, where one ran.
+    #: Seconds the compiler spent on this model in this bench, where one ran.
     compile_seconds: float | None = None
     #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision" or "items" (each given item once).
     stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark"] = "rounds"

@@ -16,7 +16,7 @@ import pytest
 
 from .collect import MARKS, PREFIX, axis_values, is_bench
 from .errors import Fallback, UsageError
-from .fixtures import MEASURE, WATCH
+from .fixtures import MEASURE, WATCH, Failed
 from .measure import Run
 from .record import DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
 from .session import SESSION
@@ -116,8 +116,8 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     if call.excinfo is None:
         return "failed", str(report.longrepr)
     error = call.excinfo.value
-    cause = error.__cause__ if isinstance(error, pytest.fail.Exception) and error.__cause__ else error
-    reason = _one_line(cause if isinstance(cause, Fallback) or not isinstance(error, pytest.fail.Exception) else error)
+    cause = error.error if isinstance(error, Failed) else error
+    reason = _one_line(error)
     if isinstance(cause, Fallback):
         return "invalid", reason
     if type(cause).__name__ in _OOM_TYPES or "out of memory" in str(cause).lower():
@@ -127,7 +127,7 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
 
 def _one_line(error: BaseException) -> str:
     text = next(iter(str(error).strip().splitlines()), "")
-    named = isinstance(error, (Fallback, pytest.fail.Exception))
+    named = isinstance(error, pytest.fail.Exception)
     return text if named else f"{type(error).__name__}: {text}"[:300]
 
 
@@ -137,7 +137,7 @@ def _timing(item: pytest.Function, run: Run | None) -> Timing | None:
     facts = _facts(item, "model", ModelFacts)
     compile_seconds = facts.details.get("compile_seconds") if facts else None
     if run.timing and isinstance(compile_seconds, (int, float)):
-        return replace(run.timing, compile_seconds=float(compile_seconds))
+        return replace(run.timing, compile_seconds=compile_seconds - item.stash[WATCH].compiled_seconds)
     return run.timing
 
 

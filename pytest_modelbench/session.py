@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .catalog import Catalog
-from .errors import StoreError
+from .errors import ModelbenchError, StoreError
 from .files import ignored_folder
 from .settings import Settings
 
@@ -76,8 +76,8 @@ class Session:
 
     @property
     def journals(self) -> Path:
-        """Where Records wait until they are stored: beside the first store."""
-        return Path(self.settings.stores[0][1]) / "journal"
+        """Where Records wait until they are stored."""
+        return self.settings.reports_folder / "data" / "journal"
 
     def recover(self) -> None:
         """Store the Records of sessions that were killed; say how many."""
@@ -96,10 +96,13 @@ class Session:
             self.notes.append(f"recovered {len(records)} Record{plural} of interrupted session {session}")
 
     def open(self) -> None:
-        """Open the journal. Raises StoreError when its place cannot be written."""
+        """Open the journal and try the stores. Raises StoreError for a place that cannot be written."""
         from .journal import Journal
 
         if self._journal is None:
+            for kind, place in self.settings.stores:
+                store = self.catalog.find("store", kind)(Path(place))
+                getattr(store, "check", lambda: None)()
             self._journal = Journal(self.journals, self.settings.session)
 
     def add(self, record: Record) -> None:
@@ -125,9 +128,9 @@ class Session:
         stored = True
         try:
             self._append(self.records)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001  a store may be the user's: whatever it raises, Records are kept
             stored = False
-            self.problems.append(f"{error}; Records are kept in {self.journals}, and stored at the next start")
+            self.problems.append(f"{_said(error)}; Records are kept in {self.journals}, and stored at the next start")
         if self._journal is not None:
             self._journal.close(keep=not stored)
         for kind, place in self.settings.reports if self.records else ():
@@ -135,8 +138,8 @@ class Session:
                 if Path(place).parent == self.settings.reports_folder:
                     ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
                 self.written.append(self.catalog.find("report", kind)(self.records, Path(place)))
-            except (StoreError, OSError) as error:
-                self.problems.append(f"report {kind}:{place} could not be written: {error}; the Records are stored")
+            except Exception as error:  # noqa: BLE001  a report may be the user's: the Records are stored all the same
+                self.problems.append(f"report {kind}:{place}: {_said(error)}; the Records are stored")
 
     def summary(self, width: int, verbose: bool, color: bool) -> list[str]:
         """What the terminal says at the end: the table, notes, problems, and where the files are."""
@@ -163,6 +166,10 @@ class Session:
 
 def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, ModelbenchError) else f"{type(error).__name__}: {error}"
 
 
 def _utf8() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,17 @@ class Checkpoint:
     details: dict[str, str] = field(default_factory=dict)
 
 
+#: Source kind -> the parts of a source that it understands.
+_PARTS = {"hub": {"@revision"}, "package": {"#part"}, "local": {"#part"}, "random": {"?options"}}
+
+
 def find(source: Source, settings: Settings) -> Checkpoint:
-    """The checkpoint a source names."""
+    """The checkpoint a source names. Raises UsageError for a part that its kind has no use for."""
+    given = {"@revision": source.revision, "#part": source.part, "?options": source.options}
+    for part, value in given.items():
+        if value and part not in _PARTS.get(source.kind, set(given)):
+            takes = ", ".join(sorted(_PARTS[source.kind]))
+            raise UsageError(f"model {source.text!r} has a {part}, and {source.kind}: models take only {takes}")
     if source.kind == "random":
         from .random_weights import invent
 
@@ -46,28 +56,34 @@ def find(source: Source, settings: Settings) -> Checkpoint:
         folder, revision = download(source, settings)
         return _in_folder(folder, source, settings, revision)
     if source.kind == "package":
-        return _at(_package_weights(source), source, settings)
+        return _at(_package_weights(source), source, settings, revision=_package_version(source.place))
     if source.kind == "local":
         path = Path(source.place).expanduser()
         if not path.exists():
             raise UsageError(f"model {source.text!r} is not there: no file or folder {path}")
-        return _at(path, source, settings)
+        return _at(path, source, settings, revision=None)
     raise UsageError(
         f"{source.text!r} is not a model: {source.kind}: gives data; use hub:, package:, random: or a path"
     )
 
 
-def _at(path: Path, source: Source, settings: Settings) -> Checkpoint:
+def _package_version(module: str) -> str | None:
+    """The installed version of the package that has this module."""
+    name = module.split(".")[0]
+    return next((version(dist) for dist in packages_distributions().get(name, ())), None)
+
+
+def _at(path: Path, source: Source, settings: Settings, revision: str | None) -> Checkpoint:
     if path.is_dir():
         ggufs = sorted(path.glob("*.gguf"))
         if (path / "config.json").exists() or not ggufs:
-            return _in_folder(path, source, settings)
+            return _in_folder(path, source, settings, revision)
         path = _only(ggufs, source)
     if path.suffix == ".gguf":
         from .gguf import converted
 
         folder, details = converted(path)
-        return _in_folder(folder, source, settings, details=details)
+        return _in_folder(folder, source, settings, revision, details)
     if path.name == "config.json":
         from .random_weights import invent
 
@@ -127,6 +143,7 @@ def _in_folder(
     revision: str | None = None,
     details: dict[str, str] | None = None,
 ) -> Checkpoint:
+    from .. import cache
     from .reading import read_module, read_tokenizer
 
     config = read_config(folder / "config.json", source)
@@ -137,8 +154,12 @@ def _in_folder(
         lambda kind, where, options: read_module(folder, source, kind, where, options, own_code, pickled),
         lambda: read_tokenizer(folder, source, own_code),
         revision,
-        details or {},
+        {"digest": cache.content_digest(_weights(folder))} | (details or {}),
     )
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (SAFE, *PICKLED) or path.name == "config.json")
 
 
 def refuse_own_code(config: dict[str, Any], source: Source, settings: Settings) -> bool:
@@ -159,6 +180,11 @@ def refuse_pickled(folder: Path, source: Source, settings: Settings) -> bool:
         return False
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
     if not pickles:
+        if source.kind == "hub":  # pickles are not even fetched unless the model is named
+            raise Refused(
+                f"model {source.text!r} has no *{SAFE}; if the repository has pickled weights, which can run code when "
+                f"opened, allow them with --bench-allow-pickle {source.text}"
+            )
         raise UsageError(f"model {source.text!r} has no weights: no *{SAFE} in {folder}")
     if source.text not in settings.allow_pickle:
         raise Refused(

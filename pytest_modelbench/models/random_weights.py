@@ -64,10 +64,11 @@ def invent(source: Source, given: dict[str, Any] | None = None) -> Checkpoint:
     """A checkpoint of `source`, or of the `given` configuration, whose weights are drawn at reading."""
     keys = dict(given) if given is not None else _keys(source)
     model_type = keys.pop("model_type", None)
+    asked = {"dtype": keys.pop("dtype")} if source.kind == "random" and "dtype" in keys else {}
     config = _config(model_type, keys, source)
     return Checkpoint(
         {**config.to_dict(), "architectures": config.architectures},
-        lambda kind, where, options: _draw(config, kind, where, options),
+        lambda kind, where, options: _draw(config, kind, where, asked | options),
         lambda: _tokenizer(config.vocab_size),
         details={"weights_from": f"random, seed {SEED}"},
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from ..source import Source
@@ -28,7 +28,12 @@ def with_dtype(options: dict[str, Any], where: str) -> dict[str, Any]:
     import torch
 
     name = options.get("dtype") or default_dtype(where)
-    return options | {"dtype": getattr(torch, name) if isinstance(name, str) else name}
+    if isinstance(name, str):
+        known = {other for other in dir(torch) if isinstance(getattr(torch, other), torch.dtype)}
+        if name not in known:
+            raise UnknownName("dtype", name, known)
+        name = getattr(torch, name)
+    return options | {"dtype": name}
 
 
 def read_module(

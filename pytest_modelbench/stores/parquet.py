@@ -38,6 +38,11 @@ class Parquet:
     def __init__(self, place: Path | str) -> None:
         self.place = Path(place)
 
+    def check(self) -> None:
+        """Raise StoreError where the place cannot be written."""
+        with written_to(self.place, "Records"):
+            ignored_folder(self.place)
+
     def append(self, records: Sequence[Record]) -> None:
         """Write the Records, one file of each table a session; those that are there already are left alone.
 

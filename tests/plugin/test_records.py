@@ -270,7 +270,7 @@ def test_a_store_that_is_a_file_is_said_before_anything_runs(pytester):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     text = result.stdout.str() + result.stderr.str()
     assert "taken" in text
-    assert "choose another place with --bench-store" in text
+    assert "give another place (--bench-store" in text
 
 
 def test_a_store_that_fails_at_the_end_keeps_the_records(pytester):
@@ -296,7 +296,9 @@ def test_a_report_that_cannot_be_written_loses_no_record(pytester):
     pytester.makepyfile(bench_a="def bench_a(measure):\n    measure(int)")
     (pytester.path / "taken").write_text("")
     result = pytester.runpytest(*QUICK, "--bench-report", "html:taken/report.html")
-    result.stdout.fnmatch_lines(["*report html:taken/report.html could not be written*"])
+    result.stdout.fnmatch_lines(
+        ["*report html:taken/report.html: cannot write the HTML report*the Records are stored*"]
+    )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert [row["outcome"] for row in rows(pytester)] == ["passed"]
 

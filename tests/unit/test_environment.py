@@ -174,7 +174,7 @@ def test_torch_s_threads_and_flags_are_read_anew(repository):
         torch.use_deterministic_algorithms(before)
     assert seen["torch_flags"]["deterministic"] is False
     assert seen["threads"]["torch_threads"] == torch.get_num_threads()
-    assert seen["versions"]["torch"] == torch.__version__
+    assert seen["versions"]["torch"] == str(torch.__version__)
     json.dumps(seen)
 
 

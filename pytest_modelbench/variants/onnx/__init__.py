@@ -35,6 +35,8 @@ def onnx(model: Model, option: str | None = None) -> Model:
     if model.device.kind == "cuda" and not model.loaded and "dtype" not in model.load_options:
         # ONNX Runtime's CUDA kernels know float16 throughout and bfloat16 only here and there.
         model.load_with(dtype="float16")
+    if str(model.load_options.get("dtype", "")).endswith("bfloat16"):
+        raise UsageError("variant 'onnx' cannot run bfloat16: ONNX Runtime lacks its kernels; use float32 or float16")
     path = _exported(model)
     session = open_session(path, provider, model.device.index or 0)
     decoder = OnnxDecoder.of(
