@@ -7,6 +7,7 @@ counted is processor time: one thread does all the work, and wall time on shared
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from time import perf_counter, process_time
 from typing import Any
@@ -34,10 +35,14 @@ def figures(quick: bool) -> Iterator[Figure]:
     generate = _generate("random:llama-1.2b" if cuda else SMALL, "cuda:0" if cuda else "cpu")
     for timed in (True, False, True, False):
         generate(timed)
+    gc.freeze()
+    gc.disable()  # as in rounds: a collection in one of four would be the difference
     pairs = []
     for _ in range(3 if quick else 60 if cuda else 200):
         seconds = [generate(timed) for timed in (True, False, False, True)]
         pairs.append(((seconds[0] + seconds[3]) / (seconds[1] + seconds[2]) - 1) * 100)
+    gc.enable()
+    gc.unfreeze()
     ours, interval = middle(pairs)
     yield Figure(f"{WHAT} ({'cuda' if cuda else 'cpu'})", "%", ours, 0.5, interval)
 
