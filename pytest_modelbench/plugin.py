@@ -86,6 +86,8 @@ class _BeforeSelection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if not items:
+            return
         from .collect import narrow
 
         with _as_usage_error():
@@ -96,6 +98,8 @@ class _BeforeSelection:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not items:
+        return
     from .collect import group
 
     group(items)
@@ -162,10 +166,12 @@ class _Controller:
         self.session.recover()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self.config.option.collectonly or not session.items:
+            return
         from .collect import is_bench
 
         benches = [item.nodeid for item in session.items if is_bench(item)]
-        if not benches or self.config.option.collectonly:
+        if not benches:
             return
         try:
             self.session.open()  # a place that cannot be written is said now, not after hours
