@@ -378,8 +378,8 @@ def _refuse_lazy(bench: str, f: Callable[..., Any], output: Any) -> None:
         raise UsageError(f"{bench}: {_name(f)} gave a generator that never ran; use measure.stream")
 
 
-# Chosen here: at most a tenth of the time goes to full collections. Of the garbage that then waits there is little: what
-# fills memory takes longer to make than ten collections do.
+# Chosen here: at most a tenth of the time goes to full collections. Little garbage waits meanwhile: what fills memory
+# takes longer to make than ten collections do.
 _FULL_COLLECTION_SHARE = 0.1
 _full_collection_from = -math.inf
 

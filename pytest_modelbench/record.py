@@ -240,7 +240,7 @@ def from_dict(data: dict[str, Any]) -> Record:
 
 
 def _plain(value: Any) -> Any:
-    names = _names(type(value))
+    names = _names(value.__class__)
     if names:
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):
