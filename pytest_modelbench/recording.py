@@ -104,7 +104,16 @@ def attach_crash(nodeid: str, report: pytest.TestReport) -> None:
 def detach(report: pytest.TestReport, session: str) -> Record | None:
     """The Record that rides on a report, if one does."""
     carried = getattr(report, ATTRIBUTE, None)
-    return replace(from_dict(carried), session=session) if carried else None
+    if not carried:
+        return None
+    global _environment
+    if carried["environment"] != _environment:
+        _environment = carried["environment"]
+    return from_dict({**carried, "session": session, "environment": _environment})
+
+
+#: The environment of the last Record: most are equal, and one that is the same is quicker compared.
+_environment: dict[str, Any] = {}
 
 
 def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Outcome, str]:
