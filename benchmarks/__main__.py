@@ -6,6 +6,7 @@ import argparse
 import platform
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,10 @@ def main(arguments: list[str]) -> None:
     for idea in asked.ideas or IDEAS:
         print(f"{idea} ...", file=sys.stderr, flush=True)
         rows += list(import_module(f"{__package__}.{idea}").figures(asked.quick))
-    print(_markdown(rows)) if asked.markdown else Console(width=None if sys.stdout.isatty() else 200).print(_table(rows))
+    if asked.markdown:
+        print(_markdown(rows))
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(_table(rows))
 
 
 def _table(rows: list[Figure]) -> Table:
@@ -47,8 +51,6 @@ def _markdown(rows: list[Figure]) -> str:
 
 def _machine() -> str:
     """The kind of machine, by what the plugin itself says of one; no name of it."""
-    from pathlib import Path
-
     from pytest_modelbench.environment import environment
 
     seen = environment(None, Path())

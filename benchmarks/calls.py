@@ -1,7 +1,7 @@
 """P1: what a timed call costs over a bare loop, and how far the reported median is from it.
 
-A call of known length walks a `range`. A round of a bare loop runs between any two rounds of ours (where a Measure tells
-its progress), so that both see the same machine from one millisecond to the next. The peers offer no such place: a bare
+A call of known length walks a `range`. A round of a bare loop runs between any two rounds of ours, where a Measure says
+how far it is, so that both see the same machine from one millisecond to the next. The peers offer no such place: a bare
 loop runs before and after each, and their median is compared with the mean of the two, so that slow drift cancels.
 """
 

@@ -17,9 +17,11 @@ from types import SimpleNamespace
 from typing import Any
 
 Call = Callable[[], object]
+#: What a Measure tells its progress to, between rounds.
+Between = Callable[[str, float | None], None]
 
 
-def ours(call: Call, seconds: float, between: Callable[[str, float | None], None] = lambda phase, share: None) -> float:
+def ours(call: Call, seconds: float, between: Between = lambda phase, share: None) -> float:
     """`measure(call)` on the CPU, with nothing beside the clock: the sampler's cost is P9.
 
     `between` is the progress that a Measure tells between its rounds.
@@ -31,7 +33,7 @@ def ours(call: Call, seconds: float, between: Callable[[str, float | None], None
     return measure_on(Device("cpu", "cpu", "cpu"), rounds, between)(call).seconds or 0.0
 
 
-def measure_on(device: Any, rounds: int, between: Callable[[str, float | None], None] = lambda phase, share: None) -> Any:
+def measure_on(device: Any, rounds: int, between: Between = lambda phase, share: None) -> Any:
     """A Measure on a device, with nothing beside the clock."""
     from pytest_modelbench.measure import Measure
 

@@ -1,7 +1,7 @@
-"""P9: what sampling costs the rounds: windows of the same rounds with the sampling process at work and without, in turn.
+"""P9: what sampling costs the rounds: windows of the same rounds, with the sampling process at work and without.
 
-A pair is on, off, off, on. A window holds a quarter of a second of rounds of a millisecond, on the CPU of a loop that counts, on
-a CUDA device of matrix products; compared are the windows' medians.
+A pair is on, off, off, on. A window holds a quarter of a second of rounds of a millisecond: on the CPU of a loop that
+counts, on a CUDA device of matrix products. Compared are the windows' medians.
 """
 
 from __future__ import annotations

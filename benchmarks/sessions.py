@@ -50,7 +50,8 @@ def pytest_session(folder: Path, whose: str, *arguments: str, clocked: bool = Tr
     ran = subprocess.run(command, cwd=folder, env=os.environ | own, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if ran.returncode not in (0, 5):
-        raise RuntimeError(f"{' '.join(command)} ended with {ran.returncode}:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+        said = ran.stdout[-2000:] + ran.stderr[-2000:]
+        raise RuntimeError(f"{' '.join(command)} ended with {ran.returncode}:\n{said}")
     return Ran(
         json.loads(found.read_text()) if clocked else {},
         after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime,

@@ -1,8 +1,8 @@
 """P11: a known length of time is read back: a spin on the host's clock, and a kernel that spins on the device's.
 
 Both write how long they saw themselves spin: that is the known length, so a spin that the system interrupted is as good
-as any. The kernel watches `%globaltimer`, the device's clock in nanoseconds: `torch.cuda._sleep` counts cycles, so its length
-follows the clock rate.
+as any. The kernel watches `%globaltimer`, the device's clock in nanoseconds: `torch.cuda._sleep` counts cycles, so its
+length follows the clock rate.
 """
 
 from __future__ import annotations

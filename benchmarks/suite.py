@@ -60,7 +60,8 @@ def figures(quick: bool) -> Iterator[Figure]:
                     sizes[name] = _bytes(folder / ("saved" if name == "pytest-benchmark" else "reports/data")) / 1e6
                     if name == "ours":
                         sizes["page"] = (folder / "reports/modelbench.html").stat().st_size / 1e6
-    over = {name: [a / b for a, b in zip(found, collected["plain pytest"], strict=True)] for name, found in collected.items()}
+    plain = collected["plain pytest"]
+    over = {name: [a / b for a, b in zip(found, plain, strict=True)] for name, found in collected.items()}
     yield _figure(f"P4 collecting {total:,} benches, over plain pytest", "x", over, 1.1, missing)
     more = {
         name: [(a - b) / total * 1e3 for a, b in zip(found, once["plain pytest"], strict=True)]

@@ -6,7 +6,7 @@ from typing import Any
 from weakref import ref
 
 from .record import Record
-from .stats import P99_NEEDS, median, quantile, spread_ratio, tpot
+from .stats import P99_NEEDS, median, quantile, quantile_of_sorted, spread_ratio, tpot
 
 #: Axes with a column of their own in every row; other parametrized axes follow as `axis_<name>`.
 AXES = ("model", "variant", "device", "dataset", "batch_size")
@@ -80,14 +80,14 @@ def _identity(record: Record) -> dict[str, Any]:
 
 def _seconds(record: Record) -> dict[str, Any]:
     timing = record.timing
-    values = sorted(timing.rounds_seconds) if timing else []  # sorted once: each quantile sorts what it is given
+    values = sorted(timing.rounds_seconds) if timing else []  # sorted once
     return {
         "median_seconds": median(values) if values else None,
-        "p5_seconds": quantile(values, 0.05) if values else None,
-        "p95_seconds": quantile(values, 0.95) if values else None,
-        "p99_seconds": quantile(values, 0.99) if len(values) >= P99_NEEDS else None,
-        "min_seconds": min(values, default=None),
-        "max_seconds": max(values, default=None),
+        "p5_seconds": quantile_of_sorted(values, 0.05) if values else None,
+        "p95_seconds": quantile_of_sorted(values, 0.95) if values else None,
+        "p99_seconds": quantile_of_sorted(values, 0.99) if len(values) >= P99_NEEDS else None,
+        "min_seconds": values[0] if values else None,
+        "max_seconds": values[-1] if values else None,
         "mean_seconds": sum(values) / len(values) if values else None,
         "spread_ratio": spread_ratio(values),
         "device_median_seconds": median(timing.device_seconds) if timing and timing.device_seconds else None,
