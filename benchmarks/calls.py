@@ -25,7 +25,7 @@ JUDGED_FROM_US = 5.0
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Cost and bias for each length of call."""
-    seconds, turns = (0.02, 3) if quick else (0.05, 31)
+    seconds, turns = (0.01, 2) if quick else (0.05, 31)
     for length_us in LENGTHS_US:
         call = _call(length_us * 1e3)
         pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in ("ours", *PEERS)}

@@ -39,7 +39,7 @@ LEAST = {
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Collection, fixture, end and size."""
-    params, turns = (2, 1) if quick else (100, 3)
+    params, turns = (1, 1) if quick else (100, 3)
     total = 100 * params
     names = [name for name in ONCE if not absent(name)]
     missing = {name: absent(name) for name in ONCE if absent(name)}
@@ -47,14 +47,14 @@ def figures(quick: bool) -> Iterator[Figure]:
     once: dict[str, list[float]] = {name: [] for name in names}
     least: dict[str, list[Ran]] = {name: [] for name in names}
     sizes: dict[str, float] = {}
-    for turn in range(turns + 1):
+    for turn in range(quick, turns + 1):
         for name in names:
             with _suite(name, params) as folder:
                 options = AS_BENCHES if name == "plain pytest" else ()
                 pytest_session(folder, name, "--collect-only", "-qq", *options)  # compiles the files
-                found = pytest_session(folder, name, "--collect-only", "-qq", *options).seconds["collection"]
                 if turn:  # the first turn warms the disk
-                    collected[name].append(found)
+                    again = pytest_session(folder, name, "--collect-only", "-qq", *options)
+                    collected[name].append(again.seconds["collection"])
                     once[name].append(pytest_session(folder, name, "-qq", *ONCE[name]).seconds["tests"])
                     least[name].append(pytest_session(folder, name, "-qq", *LEAST[name]))
                     sizes[name] = _bytes(folder / ("saved" if name == "pytest-benchmark" else "reports/data")) / 1e6

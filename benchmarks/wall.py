@@ -33,13 +33,14 @@ FILES = {
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Seconds of a bench."""
-    benches: dict[str, list[float]] = {name: [] for name in FILES if not absent(name)}
+    without = {name: "left out of --quick" if quick and name != "ours" else absent(name) for name in FILES}
+    benches: dict[str, list[float]] = {name: [] for name in FILES if not without[name]}
     for _ in range(1 if quick else 5):
         for name, found in benches.items():
             found.append(_test_seconds(name, 2) - _test_seconds(name, 1))
     ours, interval = middle(benches.pop("ours"))
     peers: dict[str, float | str] = {name: median(found) for name, found in benches.items()}
-    peers |= {name: absent(name) for name in FILES if absent(name)}
+    peers |= {name: why for name, why in without.items() if why}
     peers["torch Timer"] = absent("torch Timer") or _timer_seconds()
     yield Figure("P2 wall time of a bench at defaults, a quiet call of 1 ms", "s", ours, 1.0, interval, peers)
 
