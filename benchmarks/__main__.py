@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> None:
         print(_markdown(rows))
     else:
         Console(width=None if sys.stdout.isatty() else 200).print(_table(rows))
+    if asked.quick:
+        print("--quick: too few turns to rely on any of these numbers")
 
 
 def _table(rows: list[Figure]) -> Table:

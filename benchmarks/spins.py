@@ -23,10 +23,11 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Percent that what is read differs from what was."""
     from pytest_modelbench.device import Device, lease
 
+    rounds = 5 if quick else 20
     for length_ms in LENGTHS_MS:
         call, seen_ns = _host_spin(length_ms * 1_000_000)
-        read, _ = _measured(Device("cpu", "cpu", "cpu"), call, quick)
-        yield _figure(f"P11 a spin of {length_ms} ms on the host, read back", read, seen_ns)
+        read, _ = _measured(Device("cpu", "cpu", "cpu"), call, rounds)
+        yield _figure(f"P11 a spin of {length_ms} ms on the host, read back", read, seen_ns()[-rounds:])
     why = _no_cuda()
     if why:
         yield Figure("P11 a kernel of 1, 10, 100 ms, read back", "%", None, 1.0, note=f"not measured: {why}")
@@ -34,25 +35,25 @@ def figures(quick: bool) -> Iterator[Figure]:
     with lease("cuda") as device:
         for length_ms in LENGTHS_MS:
             call, seen_ns = _kernel(length_ms * 1_000_000)
-            host, on_device = _measured(device, call, quick)
+            host, on_device = _measured(device, call, rounds)
             assert on_device is not None
-            yield _figure(f"P11 a kernel of {length_ms} ms, by the device", on_device, seen_ns)
-            yield _figure(f"P11 a kernel of {length_ms} ms, by the host", host, seen_ns)
+            yield _figure(f"P11 a kernel of {length_ms} ms, by the device", on_device, seen_ns()[-rounds:])
+            yield _figure(f"P11 a kernel of {length_ms} ms, by the host", host, seen_ns()[-rounds:])
 
 
-def _figure(what: str, read_seconds: float, seen_ns: Callable[[], Sequence[int]]) -> Figure:
-    return Figure(what, "%", (read_seconds / (median(seen_ns()) * 1e-9) - 1) * 100, 1.0)
+def _figure(what: str, read_seconds: float, seen_ns: Sequence[int]) -> Figure:
+    return Figure(what, "%", (read_seconds / (median(seen_ns) * 1e-9) - 1) * 100, 1.0)
 
 
-def _measured(device: Any, call: Callable[[], object], quick: bool) -> tuple[float, float | None]:
+def _measured(device: Any, call: Callable[[], object], rounds: int) -> tuple[float, float | None]:
     """What a Measure reads: seconds of a call by the host's clock and by the device's."""
-    timing = measure_on(device, rounds=5 if quick else 20)(call).timing
+    timing = measure_on(device, rounds)(call).timing
     assert timing is not None
     return median(timing.rounds_seconds), median(timing.device_seconds) if timing.device_seconds else None
 
 
 def _host_spin(ns: int) -> tuple[Callable[[], object], Callable[[], Sequence[int]]]:
-    """A call that spins, and how long each did; several are in a round, and the median speaks of one."""
+    """A call that spins, and how long each did: the last are those of the rounds, one call each."""
     seen: list[int] = []
 
     def call() -> None:
@@ -74,7 +75,7 @@ def _no_cuda() -> str:
 
 
 def _kernel(ns: int) -> tuple[Callable[[], object], Callable[[], Sequence[int]]]:
-    """A call that launches the kernel, and what the last launches saw themselves last."""
+    """A call that launches the kernel, and how long each launch saw itself spin."""
     import torch
 
     from .globaltimer import spin
