@@ -243,10 +243,11 @@ def _plain(value: Any) -> Any:
     names = _names(value.__class__)
     if names:
         return {name: _plain(getattr(value, name)) for name in names}
+    # most hold nothing but numbers and words, thousands of them: looked at as a set of types, not one by one
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        bare = _BARE.issuperset(map(type, value.values()))
+        return {str(key): inner if bare else _plain(inner) for key, inner in value.items()}
     if isinstance(value, (tuple, list)):
-        # most are raw numbers, thousands of them: looked at as a set of types, not one by one
         return list(value) if _BARE.issuperset(map(type, value)) else [_plain(inner) for inner in value]
     return value
 
