@@ -7,11 +7,12 @@ INSTALLED := $(VENV)/.installed
 # One thread: on busy shared cores two were measured 10 to 20 times slower than one, and one compares across machines.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install bench test lint types tests gpu clean
+.PHONY: help install bench benchmarks test lint types tests gpu clean
 
 help:
 	@echo "make bench   run the Llama benches on the CPU: pytest benches/ -k llama --device cpu"
 	@echo "make test    lint, types and the whole test suite"
+	@echo "make benchmarks   what the plugin itself costs, beside its peers: one table, about ten minutes; IDEAS=calls for one"
 	@echo "make gpu     what needs a CUDA device, in the Python of PYTHON (nothing is installed)"
 
 install: $(INSTALLED)
@@ -25,6 +26,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pytest benches/ -k llama --device cpu
+
+benchmarks: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-codspeed
+	$(BIN)/python -m benchmarks $(IDEAS)
 
 test: lint types tests
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from . import source
-from .catalog import Catalog
-from .datasets import check as check_dataset
-from .device import parse as parse_device
+# Loaded by every pytest run that collects a test: what only an axis needs is imported where one is set.
 from .errors import ModelbenchError, UsageError
 from .session import SESSION
-from .settings import Settings
-from .variants import names as variant_parts
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
+    from .settings import Settings
 
 #: Axis fixture -> the plural mark that declares its values. The order is the order in ids.
 MARKS = {"model": "models", "variant": "variants", "device": "devices", "dataset": "datasets"}
@@ -29,8 +26,7 @@ PATTERN = "bench_*.py"
 PREFIX = "bench_"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One value of an axis: its text, and the options that its mark gives beside it."""
 
     text: str
@@ -167,18 +163,31 @@ def _set_axis(
         )
     where = _where(metafunc) if asked is None else f"--{axis}"
     for value in values:
-        if axis == "device":
-            parse_device(value.text, where)
-        elif axis == "variant":
-            for name, _ in variant_parts(value.text):
-                catalog.check("variant", name, where)
-        elif axis == "dataset":
-            check_dataset(source.parse(value.text))
-        elif axis == "model":
-            source.parse(value.text)
+        _check(axis, value.text, catalog, where)
     shown = len(usual) > 1 or values != usual
     ids: list[Any] = _ids(axis, values) if shown else [pytest.HIDDEN_PARAM]
     metafunc.parametrize(axis, values, indirect=True, scope="session", ids=ids)
+
+
+def _check(axis: str, text: str, catalog: Catalog, where: str) -> None:
+    """Raise UsageError for a value that can name nothing; nothing is opened or probed."""
+    if axis == "device":
+        from .device import parse as parse_device
+
+        parse_device(text, where)
+    elif axis == "variant":
+        from .variants import names
+
+        for name, _ in names(text):
+            catalog.check("variant", name, where=where)
+    else:
+        from .source import parse
+
+        source = parse(text)
+        if axis == "dataset":
+            from .datasets import check
+
+            check(source)
 
 
 def _ids(axis: str, values: Sequence[Wanted]) -> list[str]:
@@ -189,7 +198,11 @@ def _ids(axis: str, values: Sequence[Wanted]) -> list[str]:
 
 def short_name(axis: str, text: str) -> str:
     """How a value is called in ids and on the command line."""
-    return source.short(text) if axis in ("model", "dataset") else text
+    if axis not in ("model", "dataset"):
+        return text
+    from .source import short
+
+    return short(text)
 
 
 def _narrowed(axis: str, usual: tuple[Wanted, ...], is_declared: bool, asked: tuple[str, ...]) -> tuple[Wanted, ...]:
@@ -202,13 +215,15 @@ def _narrowed(axis: str, usual: tuple[Wanted, ...], is_declared: bool, asked: tu
         pairs = [(value.text, name) for name in asked for value in usual if _same_device(value.text, name)]
         # of "cuda" and "cuda:1" the one with an index says more
         return tuple(dict.fromkeys(Wanted(max(pair, key=len)) for pair in pairs)) or usual
+    from .source import complete
+
     options = usual[0].options if usual else ()
     values: list[Wanted] = []
     for text in asked:
         matches = [value for value in usual if matches_name(axis, value.text, text)]
         if matches:
             values += matches
-        elif axis in ("variant", "device") or source.complete(text):
+        elif axis in ("variant", "device") or complete(text):
             values.append(Wanted(text, options))
     return tuple(dict.fromkeys(values)) or usual
 
@@ -242,30 +257,36 @@ def narrow(items: list[pytest.Item], settings: Settings, arguments: Sequence[str
     Raises UsageError for a short name on the command line that no collected bench declares.
     """
     for item in items:
-        for axis, value in axis_values(item).items():
-            if axis in MARKS and isinstance(value, Wanted):  # -k sees the values, those that an id leaves out too
-                item.extra_keyword_matches |= {value.text, short_name(axis, value.text)}
+        for axis, value in _wanted(item):  # -k sees the values, those that an id leaves out too
+            item.extra_keyword_matches.update((value.text, short_name(axis, value.text)))
     _check_asked(items, settings)
+    asked = {axis: names for axis, names in settings.asked.items() if names is not None}
     kept: list[pytest.Item] = []
     out: list[pytest.Item] = []
     for item in items:
         idle = _is_idle_simulation(item, settings, arguments, keyword)
-        (kept if _is_asked(item, settings) and not idle else out).append(item)
+        (kept if _is_asked(item, asked) and not idle else out).append(item)
     items[:] = kept
     return out
 
 
-def _is_asked(item: pytest.Item, settings: Settings) -> bool:
-    for axis, value in axis_values(item).items():
-        asked = settings.asked.get(axis)
-        if asked is not None and isinstance(value, Wanted) and not _named(axis, value.text, asked):
-            return False
-    return True
+def _wanted(item: pytest.Item) -> Iterator[tuple[str, Wanted]]:
+    """The axes of ours and their values; not what an item sets by parametrize."""
+    callspec = getattr(item, "callspec", None)
+    if callspec:
+        for axis, value in callspec.params.items():
+            if axis in MARKS and isinstance(value, Wanted):
+                yield axis, value
+
+
+def _is_asked(item: pytest.Item, asked: dict[str, tuple[str, ...]]) -> bool:
+    return not asked or all(_named(axis, value.text, asked[axis]) for axis, value in _wanted(item) if axis in asked)
 
 
 def _is_idle_simulation(item: pytest.Item, settings: Settings, arguments: Sequence[str], keyword: str) -> bool:
     """A simulated bench runs with --bench-mock, or when its file or a word of its name is asked for."""
-    if settings.mock or item.get_closest_marker("simulated") is None:
+    # keywords hold the names of all marks, and are quicker asked
+    if settings.mock or "simulated" not in item.keywords or item.get_closest_marker("simulated") is None:
         return False
     by_path = any(Path(argument.partition("::")[0]).name == item.path.name for argument in arguments)
     words = set(re.findall(r"\w+", keyword)) - {"and", "or", "not"}
@@ -274,15 +295,18 @@ def _is_idle_simulation(item: pytest.Item, settings: Settings, arguments: Sequen
 
 
 def _check_asked(items: Iterable[pytest.Item], settings: Settings) -> None:
+    if not settings.asked["model"] and not settings.asked["dataset"]:
+        return
     seen = {axis: set[str]() for axis in MARKS}
     for item in items:
-        for axis, value in axis_values(item).items():
-            if isinstance(value, Wanted):
-                seen[axis].add(value.text)
+        for axis, value in _wanted(item):
+            seen[axis].add(value.text)
     for axis in ("model", "dataset"):
         for name in settings.asked[axis] or ():
             if seen[axis] and not any(matches_name(axis, text, name) for text in seen[axis]):
                 known = sorted({short_name(axis, text) for text in seen[axis]} | seen[axis])
+                from difflib import get_close_matches
+
                 near = get_close_matches(name, known, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise UsageError(f"--{axis} {name!r}: no bench declares it{hint} (known: {', '.join(known)})")
@@ -293,14 +317,17 @@ def group(items: list[pytest.Item]) -> None:
 
     Groups keep the order of their first bench, and other items their place among them.
     """
+    keys = [_group(item) for item in items]
+    if not any(keys):
+        return
     places: dict[Any, int] = {}
+    order = [(places.setdefault(key, at) if key else at, at) for at, key in enumerate(keys)]
+    items[:] = [items[at] for _, at in sorted(order)]
 
-    def place(numbered: tuple[int, pytest.Item]) -> tuple[int, int]:
-        at, item = numbered
-        values = axis_values(item)
-        if not isinstance(values.get("model"), Wanted) or not is_bench(item):
-            return at, at
-        key = tuple(str(values[axis]) for axis in ("device", "model", "variant") if axis in values)
-        return places.setdefault(key, at), at
 
-    items[:] = [item for _, item in sorted(enumerate(items), key=place)]
+def _group(item: pytest.Item) -> tuple[str, ...]:
+    """What must be built for a bench: device, model and variant; empty for an item without a model."""
+    callspec = getattr(item, "callspec", None)
+    if not callspec or not isinstance(callspec.params.get("model"), Wanted) or not is_bench(item):
+        return ()
+    return tuple(str(callspec.params[axis]) for axis in ("device", "model", "variant") if axis in callspec.params)

@@ -117,7 +117,8 @@ def _gib(bytes_: int | None) -> int | None:
 
 
 def _picked(names: Iterable[str]) -> dict[str, str]:
-    return {name: os.environ[name] for name in names if name in os.environ}
+    there = set(os.environ)  # asked name by name, each is encoded anew: 40 us a bench
+    return {name: os.environ[name] for name in names if name in there}
 
 
 # -- the commit

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 from .quantity import ABSENT, digits, percent, quantity_text, speed, text, unit_for
@@ -77,6 +78,19 @@ def outcomes(records: Iterable[Record]) -> dict[Outcome, int]:
 
 def side_by_side(records: Sequence[Record]) -> list[Group]:
     """The groups of some Records, in the order their benches ran; the fastest row first, what was not measured last."""
+    global _last
+    of, groups = _last
+    if len(of) != len(records) or not all(map(is_, of, records)):
+        groups = _groups(records)
+        _last = list(records), groups
+    return list(groups)
+
+
+#: What was grouped last: the page and the terminal ask for the same Records one after the other.
+_last: tuple[list[Record], list[Group]] = ([], [])
+
+
+def _groups(records: Sequence[Record]) -> list[Group]:
     benches: dict[str, list[Record]] = {}
     for record in records:
         benches.setdefault(record.bench, []).append(record)

@@ -6,12 +6,12 @@ import gc
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise, repeat
 from numbers import Real
-from time import get_clock_info, perf_counter_ns
+from time import get_clock_info, perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from .caveats import TIMER_RATIO
@@ -159,7 +159,7 @@ class Measure:
         Raises UsageError for a coroutine or generator function (nothing would run), or when called twice.
         """
         run, call = self._begin(f), _bare(f, args, kwargs)
-        with _steady_gc():
+        with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
             first, output = self._round(call, 1)
             _refuse_lazy(self.bench, f, output)
@@ -229,7 +229,7 @@ class Measure:
         Raises UsageError when nothing can be iterated or nothing comes, or when called twice.
         """
         run, call = self._begin(f, lazy=True), _bare(f, args, kwargs)
-        with _steady_gc():
+        with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
             first_ns, items, asked = self._drain(call)
             first = _span(first_ns)
@@ -284,7 +284,7 @@ class Measure:
         ended_ns = perf_counter_ns()
         device_seconds, calls = device.between_seconds(before, after), max(loops, 1)
         each_seconds = None if device_seconds is None else device_seconds / calls
-        return _Round(started_ns, (ended_ns - started_ns) * 1e-9 / calls, each_seconds), output
+        return _Round(started_ns, seconds_of(ended_ns - started_ns, calls), each_seconds), output
 
     def _timer_seconds(self) -> float:
         """What a round without a call reads, and no less than one tick of the clock."""
@@ -413,7 +413,21 @@ def _loops(each_seconds: float, timer_seconds: float) -> int:
 
 
 def _span(times_ns: Sequence[int]) -> _Round:
-    return _Round(times_ns[0], (times_ns[-1] - times_ns[0]) * 1e-9)
+    return _Round(times_ns[0], seconds_of(times_ns[-1] - times_ns[0]))
+
+
+# 2**-33 s is 0.12 ns: from a value rounded to that, the clock's whole nanoseconds are read back.
+_PLACES = 33
+
+
+def seconds_of(elapsed_ns: int, calls: int = 1) -> float:
+    """Seconds of one call, of nanoseconds that `calls` took; it ends in binary zeros, so that a file of many is small.
+
+    `elapsed_ns * 1e-9 / calls` has 53 digits of which a clock of nanoseconds gave some twenty: noise that no compressor
+    can drop. `round(seconds * calls * 1e9)` is `elapsed_ns` again.
+    """
+    places = _PLACES + calls.bit_length()
+    return math.ldexp(round((elapsed_ns << places) / (calls * 1_000_000_000)), -places)
 
 
 def _bare(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
@@ -437,11 +451,17 @@ def _refuse_lazy(bench: str, f: Callable[..., Any], output: Any) -> None:
         raise UsageError(f"{bench}: {_name(f)} gave a {type(output).__name__} that may not be done; wait for it inside")
 
 
+# Chosen here: at most a tenth of the time goes to full collections. Little garbage waits meanwhile: what fills memory
+# takes longer to make than ten collections do.
+_FULL_COLLECTION_SHARE = 0.1
+_full_collection_from = -math.inf
+
+
 @contextmanager
 def _steady_gc() -> Iterator[None]:
     """No collection inside rounds, and what set-up made is not looked at again (150 ms a time with a model loaded)."""
     collecting = gc.isenabled()
-    gc.collect()
+    _collect()
     gc.freeze()
     gc.disable()
     try:
@@ -452,11 +472,23 @@ def _steady_gc() -> Iterator[None]:
             gc.enable()
 
 
+def _collect() -> None:
+    """Drop what nobody holds: all of it where that is due, else what is young."""
+    global _full_collection_from
+    started = perf_counter()
+    if started < _full_collection_from:
+        gc.collect(1)
+        return
+    gc.collect()
+    ended = perf_counter()
+    _full_collection_from = ended + (ended - started) / _FULL_COLLECTION_SHARE
+
+
 def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
     return TokenTimes(
-        ttft_seconds=tuple((clock.token_ns[0] - clock.started_ns) * 1e-9 for clock in clocks),
+        ttft_seconds=tuple(seconds_of(clock.token_ns[0] - clock.started_ns) for clock in clocks),
         itl_seconds=tuple(_gaps_seconds(clock.token_ns) for clock in clocks),
-        e2el_seconds=tuple((clock.token_ns[-1] - clock.started_ns) * 1e-9 for clock in clocks),
+        e2el_seconds=tuple(seconds_of(clock.token_ns[-1] - clock.started_ns) for clock in clocks),
         batch_size=len(output.token_ids),
         prompt_tokens=output.prompt_tokens,
         new_tokens=output.new_tokens,
@@ -469,9 +501,9 @@ def _token_times(clocks: list[Clock], output: Generation) -> TokenTimes:
 
 def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
     return TokenTimes(
-        ttft_seconds=tuple((times[1] - times[0]) * 1e-9 for times in stamps),
+        ttft_seconds=tuple(seconds_of(times[1] - times[0]) for times in stamps),
         itl_seconds=tuple(_gaps_seconds(times[1:]) for times in stamps),
-        e2el_seconds=tuple((times[-1] - times[0]) * 1e-9 for times in stamps),
+        e2el_seconds=tuple(seconds_of(times[-1] - times[0]) for times in stamps),
         batch_size=_sequences(items),
         prompt_tokens=None,
         new_tokens=sum(map(_entries, items)),
@@ -480,7 +512,7 @@ def _stream_times(stamps: list[list[int]], items: list[Any]) -> TokenTimes:
 
 
 def _gaps_seconds(times_ns: Sequence[int]) -> tuple[float, ...]:
-    return tuple((later - earlier) * 1e-9 for earlier, later in pairwise(times_ns))
+    return tuple(seconds_of(later - earlier) for earlier, later in pairwise(times_ns))
 
 
 def _entries(item: Any) -> int:

@@ -106,6 +106,8 @@ class _BeforeSelection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if not items:
+            return
         from .collect import narrow
         from .isolation import check
 
@@ -118,6 +120,8 @@ class _BeforeSelection:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not items:
+        return
     from .collect import group
 
     group(items)
@@ -197,6 +201,8 @@ class _Controller:
         self.session.recover()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self.config.option.collectonly or not session.items:
+            return
         from .collect import is_bench
 
         self._begin([item.nodeid for item in session.items if is_bench(item)])

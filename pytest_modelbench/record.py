@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any, Literal, cast
 
@@ -288,12 +289,15 @@ def from_dict(data: dict[str, Any]) -> Record:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    names = _names(value.__class__)
+    if names:
+        return {name: _plain(getattr(value, name)) for name in names}
+    # most hold nothing but numbers and words, thousands of them: looked at as a set of types, not one by one
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        bare = _BARE.issuperset(map(type, value.values()))
+        return {str(key): inner if bare else _plain(inner) for key, inner in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(inner) for inner in value]
+        return list(value) if _BARE.issuperset(map(type, value)) else [_plain(inner) for inner in value]
     if value is None or type(value) in (str, int, float, bool):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
@@ -301,26 +305,47 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+_BARE = {int, float, str, bool, type(None)}
+
+
 @cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _names(cls: type) -> tuple[str, ...]:
+    """The fields of a dataclass; empty for another class."""
+    return tuple(f.name for f in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else ()
 
 
-def _built(kind: Any, value: Any) -> Any:
-    """`value` as the annotated `kind`: dataclasses and tuples are restored, the rest is as it came."""
-    if value is None:
-        return None
+@cache
+def _builder(kind: Any) -> Callable[[Any], Any] | None:
+    """What makes a value of the annotated `kind` out of plain data; None where that is the data itself.
+
+    Dataclasses and tuples are restored. Found once a type: a Record has seventy values, and a session many Records.
+    """
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = _hints(kind)
-        unknown = set(value) - set(hints)
-        if unknown:
-            raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
-        return kind(**{name: _built(hints[name], inner) for name, inner in value.items()})
+        return partial(_built, kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        return tuple(_built(arguments[0], inner) for inner in value)
-    if origin is dict:
-        return {key: _built(arguments[1], inner) for key, inner in value.items()}
     if type(None) in arguments:  # Optional: the one other member
-        return _built(next(inner for inner in arguments if inner is not type(None)), value)
-    return value
+        return _builder(next(inner for inner in arguments if inner is not type(None)))
+    if origin is tuple:
+        item = _builder(arguments[0])
+        return tuple if item is None else lambda values: tuple(map(item, values))
+    if origin is dict:
+        value = _builder(arguments[1])
+        return None if value is None else lambda found: {key: value(inner) for key, inner in found.items()}
+    return None
+
+
+@cache
+def _builders(cls: type) -> dict[str, Callable[[Any], Any] | None]:
+    return {name: _builder(kind) for name, kind in typing.get_type_hints(cls).items()}
+
+
+def _built(cls: type, data: dict[str, Any]) -> Any:
+    builders = _builders(cls)
+    if not data.keys() <= builders.keys():
+        raise ValueError(f"{cls.__name__} has no field {', '.join(sorted(data.keys() - builders.keys()))}")
+    return cls(
+        **{
+            name: value if value is None or (build := builders[name]) is None else build(value)
+            for name, value in data.items()
+        }
+    )

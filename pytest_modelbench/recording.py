@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import inspect
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -114,7 +116,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         model=_facts(item, "model", ModelFacts),
         dataset=_facts(item, "dataset", DatasetFacts),
         environment=session.environment(device),
-        source_digest=_source_digest(item),
+        source_digest=_source_digest(item.function),
         session=session.settings.session,
         worker=session.settings.worker,
         started_utc=started_utc,
@@ -149,8 +151,17 @@ def attach_crash(nodeid: str, report: pytest.TestReport, config: pytest.Config) 
 
 def detach(report: pytest.TestReport, session: str) -> Record | None:
     """The Record that rides on a report, if one does."""
-    carried = getattr(report, ATTRIBUTE, None) if report.outcome != "rerun" else None  # type: ignore[comparison-overlap]
-    return replace(from_dict(carried), session=session) if carried else None
+    carried = getattr(report, ATTRIBUTE, None)
+    if not carried or str(report.outcome) == "rerun":  # pytest-rerunfailures tries again: that one counts
+        return None
+    global _environment
+    if carried["environment"] != _environment:
+        _environment = carried["environment"]
+    return from_dict({**carried, "session": session, "environment": _environment})
+
+
+#: The environment of the last Record: most are equal, and one that is the same is quicker compared.
+_environment: dict[str, Any] = {}
 
 
 def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Outcome, str]:
@@ -232,9 +243,10 @@ def _text(value: Any, name: str, item: pytest.Function) -> str:
     return own if own.isidentifier() else f"{name}{item.callspec.indices[name]}"
 
 
-def _source_digest(item: pytest.Function) -> str | None:
+@lru_cache(maxsize=1024)  # one look for all the parameters of a function: it reads and tokenizes the file
+def _source_digest(function: Callable[..., Any]) -> str | None:
     """Of the bench function's own text: a bench that was rewritten is not the one of the baseline."""
     try:
-        return sha256(inspect.getsource(item.function).encode()).hexdigest()[:16]
+        return sha256(inspect.getsource(function).encode()).hexdigest()[:16]
     except (OSError, TypeError):  # made by exec, or its file is gone
         return None

@@ -26,7 +26,11 @@ def quantile(values: Sequence[float], q: float) -> float:
     """
     if not values:
         raise ValueError("no values: a quantile needs at least one")
-    ordered = sorted(values)
+    return quantile_of_sorted(sorted(values), q)
+
+
+def quantile_of_sorted(ordered: Sequence[float], q: float) -> float:
+    """`quantile` of values that are in order already, for who wants several."""
     position = q * (len(ordered) - 1)
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
@@ -40,8 +44,9 @@ def spread_ratio(values: Sequence[float]) -> float | None:
     """
     if len(values) < 2:
         return None
-    middle = median(values)
-    return (quantile(values, 0.95) - quantile(values, 0.05)) / 2 / middle if middle else None
+    ordered = sorted(values)
+    middle = median(ordered)
+    return (quantile_of_sorted(ordered, 0.95) - quantile_of_sorted(ordered, 0.05)) / 2 / middle if middle else None
 
 
 def standard_error(values: Sequence[float]) -> float | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 from .cost import bound_by, call_seconds, mbu, mfu
 from .energy import joules_per_call, joules_per_token
 from .record import Record
-from .stats import P99_NEEDS, median, quantile, spread_ratio, tpot
+from .stats import P99_NEEDS, median, quantile, quantile_of_sorted, spread_ratio, tpot
 
 #: Axes with a column of their own in every row; other parametrized axes follow as `axis_<name>`.
 AXES = ("model", "variant", "device", "dataset", "batch_size")
@@ -43,6 +44,17 @@ def row(record: Record) -> dict[str, Any]:
 
     `score_<metric>` and `count_<unit>` and `axis_<name>` columns are there where the Record has them.
     """
+    place = id(record)
+    if place not in _known:
+        _known[place] = ref(record, lambda _: _known.pop(place)), _columns(record)
+    return dict(_known[place][1])
+
+
+#: Columns of the Records that live, by identity: a Record is frozen, and stores, page and terminal all ask for its row.
+_known: dict[int, tuple[ref[Record], dict[str, Any]]] = {}
+
+
+def _columns(record: Record) -> dict[str, Any]:
     return {
         **_identity(record),
         **_seconds(record),
@@ -73,14 +85,14 @@ def _identity(record: Record) -> dict[str, Any]:
 
 def _seconds(record: Record) -> dict[str, Any]:
     timing = record.timing
-    values = sorted(timing.rounds_seconds) if timing else []  # sorted once: each quantile sorts what it is given
+    values = sorted(timing.rounds_seconds) if timing else []  # sorted once
     return {
         "median_seconds": median(values) if values else None,
-        "p5_seconds": quantile(values, 0.05) if values else None,
-        "p95_seconds": quantile(values, 0.95) if values else None,
-        "p99_seconds": quantile(values, 0.99) if len(values) >= P99_NEEDS else None,
-        "min_seconds": min(values, default=None),
-        "max_seconds": max(values, default=None),
+        "p5_seconds": quantile_of_sorted(values, 0.05) if values else None,
+        "p95_seconds": quantile_of_sorted(values, 0.95) if values else None,
+        "p99_seconds": quantile_of_sorted(values, 0.99) if len(values) >= P99_NEEDS else None,
+        "min_seconds": values[0] if values else None,
+        "max_seconds": values[-1] if values else None,
         "mean_seconds": sum(values) / len(values) if values else None,
         "spread_ratio": spread_ratio(values),
         "device_median_seconds": median(timing.device_seconds) if timing and timing.device_seconds else None,

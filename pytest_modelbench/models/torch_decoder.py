@@ -204,6 +204,13 @@ class TorchDecoder:
         return self._on_device[prompts]
 
 
+def _as_a_processor(input_ids: Any, scores: Any) -> Any:
+    """What a StepTimer shows as its `__call__` to those that look and do not call."""
+
+
+_as_a_processor.__signature__ = inspect.signature(_as_a_processor)  # type: ignore[attr-defined]
+
+
 class StepTimer:
     """A LogitsProcessor that notes when each step's logits are there; on CUDA by events, without a synchronise.
 
@@ -217,6 +224,8 @@ class StepTimer:
         self.started_ns = self.recorded_ns = perf_counter_ns()
         self.steps_ns: list[int] = []
         self.events: list[Any] = []
+        # transformers looks for the signature of `__call__` at every step, which takes 10 us: here it lies ready
+        vars(self)["__call__"] = _as_a_processor
 
     def begin(self) -> None:
         """Note the first work of the call on the device."""

@@ -31,6 +31,12 @@ _TIMES = {
     "e2el": ("tokens", "e2el_seconds"),
 }
 _KINDS = [*_TIMES, "itl"]
+#: Part of a Record -> its fields that stand in other columns and files.
+_WITHOUT: dict[str, dict[str, Any]] = {
+    "record": {"environment": {}, "samples": ()},
+    "timing": {"rounds_seconds": (), "started_ns": (), "device_seconds": ()},
+    "tokens": {"ttft_seconds": (), "itl_seconds": (), "e2el_seconds": (), "ttft_device_seconds": ()},
+}
 
 
 class Parquet:
@@ -141,21 +147,16 @@ def _environments(records: Sequence[Record]) -> Any:
 def _detail(record: Record) -> str:
     """The Record as JSON, without what the other columns and files hold."""
     timing, tokens = record.timing, record.tokens
-    slim = replace(
-        record,
-        environment={},
-        samples=(),
-        timing=timing and replace(timing, rounds_seconds=(), started_ns=(), device_seconds=()),
-        tokens=tokens
-        and replace(tokens, ttft_seconds=(), itl_seconds=(), e2el_seconds=(), ttft_device_seconds=()),
-    )  # fmt: skip
+    # the fields of a dataclass are its variables; json walks them ten times as fast as `to_dict` does
+    slim = vars(record) | _WITHOUT["record"]
+    slim["timing"] = timing and vars(timing) | _WITHOUT["timing"]
+    slim["tokens"] = tokens and vars(tokens) | _WITHOUT["tokens"]
     lengths = {
         "rounds": {kind: len(values) for kind in _KINDS if (values := _numbers(record, kind))},
         "itl": [len(gaps) for gaps in tokens.itl_seconds] if tokens else [],
         "started": len(timing.started_ns) if timing else 0,
         "samples": [[series.sampler, series.name, series.unit, len(series.values)] for series in record.samples],
     }
-    # the fields of a dataclass are its variables; json walks them ten times as fast as `to_dict` does
     return json.dumps({"record": slim, "lengths": lengths}, default=vars)
 
 

@@ -1,0 +1,1 @@
+"""How fast and how truthful the plugin itself is, side by side with its peers: `python -m benchmarks`."""
