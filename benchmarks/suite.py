@@ -1,7 +1,8 @@
 """P4: 10,000 benches: what collecting, a fixture and the end of the session cost.
 
 Ten files of ten functions with a hundred parameters each. The same files are collected by plain pytest, with a fixture
-of the same name in a conftest; the peers' use their own fixture. Every bench calls nothing: what is left is the plugin.
+of the same name in a conftest; the peers' use their own fixture. Every bench calls nothing three times, by the verb
+whose warm-up is three calls: what is left is the plugin.
 Tables are written where each tool writes them: ours its stores and its page, pytest-benchmark its --benchmark-autosave.
 """
 
@@ -19,17 +20,24 @@ from .sessions import Ran, folder_of, pytest_session
 FUNCTION = """
 @pytest.mark.parametrize("n", range({params}))
 def {kind}_{number}({fixture}, n):
-    {fixture}(nothing)
+    {call}
 """
 #: Plain pytest's stand-in for the fixture.
-STAND_IN = "import pytest\n\n@pytest.fixture\ndef measure(): return lambda call: call()\n"
+STAND_IN = """
+import pytest
+from types import SimpleNamespace
+
+@pytest.fixture
+def measure():
+    return SimpleNamespace(each=lambda call, items: [call(item) for item in items])
+"""
 AS_BENCHES = ("-o", "python_files=bench_*.py", "-o", "python_functions=bench_*")
 #: Whose -> options with which each test runs its call once or nearly so.
 ONCE = {"plain pytest": AS_BENCHES, "ours": ("--bench-once",), "pytest-benchmark": ("--benchmark-disable",)}
 #: Whose -> options with which it times as little as it can and writes everything at the end.
 LEAST = {
     "plain pytest": AS_BENCHES,
-    "ours": ("--bench-rounds=3",),
+    "ours": (),
     "pytest-benchmark": (
         "--benchmark-max-time=0.000001", "--benchmark-min-rounds=3", "--benchmark-min-time=0.0000001",
         "--benchmark-autosave", "--benchmark-storage=file://./saved",
@@ -83,10 +91,12 @@ def _figure(what: str, unit: str, found: dict[str, list[float]], target: float, 
 
 @contextmanager
 def _suite(whose: str, params: int) -> Iterator[Path]:
-    kind, fixture = ("test", "benchmark") if whose == "pytest-benchmark" else ("bench", "measure")
-    text = "import pytest\n\ndef nothing(): pass\n"
-    text += "".join(FUNCTION.format(kind=kind, number=n, fixture=fixture, params=params) for n in range(10))
-    files = {f"{kind}_{n}": text for n in range(10)}
+    words = {"kind": "bench", "fixture": "measure", "call": "measure.each(nothing, (1, 2, 3))"}
+    if whose == "pytest-benchmark":
+        words = {"kind": "test", "fixture": "benchmark", "call": "benchmark(nothing)"}
+    text = "import pytest\n\ndef nothing(*_): pass\n"
+    text += "".join(FUNCTION.format(**words, number=n, params=params) for n in range(10))
+    files = {f"{words['kind']}_{n}": text for n in range(10)}
     with folder_of(**files, **({"conftest": STAND_IN} if whose == "plain pytest" else {})) as folder:
         yield folder
 

@@ -6,14 +6,14 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 out=${1:-reports}
 export PYTHONPATH=.${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
-# In a bare checkout the package has no entry point: load the plugin by name.
-plugin=()
-"$python" -c 'import importlib.metadata as m; m.version("pytest-modelbench")' 2>/dev/null || plugin=(-p pytest_modelbench.plugin)
+# In a bare checkout the package has no entry point: load the plugin by name, in the processes that tests start too.
+"$python" -c 'import importlib.metadata as m; m.version("pytest-modelbench")' 2>/dev/null ||
+    export PYTEST_PLUGINS=pytest_modelbench.plugin
 
 status=0
 echo "== tests marked gpu"
-"$python" -m pytest "${plugin[@]}" tests -m gpu -q -p no:cacheprovider || status=1
+"$python" -m pytest tests -m gpu -q -p no:cacheprovider || status=1
 echo "== benches on cuda"
-"$python" -m pytest "${plugin[@]}" benches/ -k "llama or rms_norm" --device cuda \
+"$python" -m pytest benches/ -k "llama or rms_norm" --device cuda \
     --bench-store "parquet:$out/data" --bench-report "html:$out/cuda.html" || status=1
 exit $status

@@ -121,15 +121,16 @@ def test_the_four_numbers_of_a_cuda_device(tmp_path):
         pytest.skip("needs a CUDA device")
     with lease("cuda", tmp_path) as device:
         peaks = Peaks(device)
+        before = torch.cuda.memory_allocated(device.index)  # of other tests of this process
         kept = torch.ones(64 * MIB, dtype=torch.uint8, device=device.torch_name)
         peaks.start()
         del_me = torch.ones(256 * MIB, dtype=torch.uint8, device=device.torch_name)
         del del_me
         read = peaks.read()
-        assert 320 * MIB <= read.device_allocated_peak_bytes < 340 * MIB
+        assert 320 * MIB <= read.device_allocated_peak_bytes - before < 340 * MIB
         assert read.device_reserved_peak_bytes >= read.device_allocated_peak_bytes
         assert read.device_used_bytes > read.device_reserved_peak_bytes, "the context and everyone else come on top"
-        assert read.peak_bytes == read.device_reserved_peak_bytes
+        assert read.peak_bytes == read.device_process_bytes or read.device_reserved_peak_bytes
         if read.device_process_bytes is None:
             assert "does not list this process" in read.sources["device_process_bytes"]
         else:
