@@ -170,7 +170,6 @@ class Watch:
             compiled = compiler.stop()
             self.samples, self.problems = (*sampling.stop(), *compiled, *self._others(since_us)), sampling.problems
             self.memory, self.calls = peaks.read(), dict(calls)
-            self.session.end_work()
 
     def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
         """Say once a session, where --bench-sampler-cost asks for it, what sampling costs this call."""

@@ -137,8 +137,8 @@ class Measure:
     watching: Callable[[], AbstractContextManager[None]]
     #: Told where the bench is: a word, and the share that is done (0 to 1) or None.
     progress: Callable[[str, float | None], None]
-    #: Called when what only a first call does (it compiles, it loads) is done: other processes keep quiet until the end
-    #: of `watching`. Before the warm-up, so that nothing cools down while they finish.
+    #: Called when what only a first call does (it compiles, it loads) is done: other processes keep quiet until the
+    #: bench ends. Before the warm-up, so that nothing cools down while they finish.
     quiet: Callable[[], None] = lambda: None
     #: Asked once the call is warm, before anything is timed: raises Fallback when something else ran than was asked.
     prove: Callable[[], None] = lambda: None

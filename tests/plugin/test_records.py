@@ -450,18 +450,17 @@ def test_a_journal_that_fills_up_loses_no_record(pytester):
     pytester.makeconftest(
         """
         import errno
-        import os
-        from pytest_modelbench import journal
+        from pytest_modelbench.journal import Journal
 
-        writes = []
+        appended = []
 
-        def full(fd, fsync=os.fsync):
-            writes.append(fd)
-            if len(writes) == 2:
+        def full(journal, record, append=Journal.append):
+            appended.append(record)
+            if len(appended) == 2:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            fsync(fd)
+            append(journal, record)
 
-        journal.os.fsync = full
+        Journal.append = full
         """
     )
     pytester.makepyfile(
