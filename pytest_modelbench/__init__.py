@@ -19,6 +19,8 @@ _PUBLIC = {
     "Caveat": "record",
     "ModelFacts": "record",
     "DatasetFacts": "record",
+    "Results": "results",
+    "Verdict": "verdict",
     "Dataset": "datasets",
     "Run": "measure",
     "ModelbenchError": "errors",
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from .errors import ModelbenchError
     from .measure import Run
     from .record import Caveat, DatasetFacts, ModelFacts, Record, Score
+    from .results import Results
+    from .verdict import Verdict
 
 __all__ = [
     "Caveat",
@@ -38,8 +42,10 @@ __all__ = [
     "ModelFacts",
     "ModelbenchError",
     "Record",
+    "Results",
     "Run",
     "Score",
+    "Verdict",
     "metric",
     "report",
     "sampler",

@@ -109,5 +109,5 @@ def _labeller(kind: Kind, name: str, *, requires: tuple[str, ...] = ()) -> Calla
 sampler = partial(_labeller, "sampler")
 #: `@store(name)`: a class made with a place; `append(records)` and `records()`.
 store = partial(_labeller, "store")
-#: `@report(name)`: a function of Records and a place (a path) that writes one file and returns its path.
+#: `@report(name)`: a function of Results and a place (a path) that writes one file and returns its path.
 report = partial(_labeller, "report")

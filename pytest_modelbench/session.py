@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .quiet import Quiet, Work
     from .record import Record, Series
+    from .results import Results
     from .samplers import Sampling
+    from .verdict import Verdicts
 
 SESSION = pytest.StashKey["Session"]()
 #: Set in the process that runs an isolated bench: there it is a bench like any other, and the parent does the rest.
@@ -41,6 +43,8 @@ class Session:
     #: Told where the running bench is: its id, a word, and the share that is done or None.
     progress: Callable[[str, str, float | None], None] = lambda bench, phase, share: None
     records: list[Record] = field(default_factory=list)
+    #: What the gate said, where it was asked.
+    verdicts: Verdicts | None = None
     #: What went wrong at the edges (a store, a report); the session fails, the Records are kept.
     problems: list[str] = field(default_factory=list)
     #: Things worth saying once, at the end.
@@ -225,10 +229,16 @@ class Session:
             try:
                 if Path(place).parent == self.settings.reports_folder:
                     ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
-                self.written.append(self.catalog.find("report", kind)(self.records, Path(place)))
+                self.written.append(self.catalog.find("report", kind)(self.results(), Path(place)))
             except Exception as error:  # noqa: BLE001  a report may be the user's: it does not touch the Records
                 kept = "; the Records are stored" if stored else ""
                 self.problems.append(f"report {kind}:{place}: {_said(error)}{kept}")
+
+    def results(self) -> Results:
+        """What the reports of this session are made of."""
+        from .results import Results
+
+        return Results(tuple(self.records), self.verdicts)
 
     def _store_recovered(self) -> None:
         from .journal import discard

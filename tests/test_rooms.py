@@ -18,7 +18,7 @@ SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "pr
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
-         "cost", "energy", "datasheet", "caveats"}  # fmt: skip
+         "cost", "energy", "datasheet", "caveats", "verdict", "results"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
 
@@ -105,6 +105,7 @@ def test_every_room_has_its_place():
         "journal",
         "environment",
         "models",
+        "commands",
     }
     assert {room(path) for path in FILES} - known == path_and_readers
 
@@ -131,6 +132,6 @@ def test_collecting_benches_brings_in_nothing_heavy(pytester):
             print("HEAVY", *sorted({{name.split(".")[0] for name in sys.modules}} & {HEAVY!r}))
         """,
     )
-    result = pytester.runpytest_subprocess("--collect-only", "-q", "-s")
+    result = pytester.runpytest_subprocess("--collect-only", "-q", "-s", "-p", "no:codspeed")  # it loads rich
     result.stdout.fnmatch_lines(["*6 tests collected*"])
     assert "HEAVY\n" in result.stdout.str() + "\n"

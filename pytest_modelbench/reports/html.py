@@ -21,6 +21,7 @@ from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
 from ..provenance import commit, environments, session_facts
 from ..quantity import unit_for, visible
 from ..record import CAVEATS, Record
+from ..results import Results
 from ..svg import bar, bar_axis, bar_scale
 
 #: What is drawn of large suites (chosen here, so that 1,000 benches stay under half a megabyte).
@@ -36,10 +37,10 @@ _OPTIONAL = {"spread": 4, "against": 5, "throughput": 6, "ttft": 7, "peak": 8, "
 
 
 @report("html")
-def html(records: Sequence[Record], place: Path) -> Path:
+def html(results: Results, place: Path) -> Path:
     """Write the page to `place`, whole or not at all. Raises StoreError where it cannot be written."""
     place = Path(place)
-    page = _page(records).encode()
+    page = _page(results.records).encode()
     with written_to(place, "the HTML report"):
         place.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(place) as file:

@@ -14,12 +14,13 @@ from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import StoreError
 from pytest_modelbench.record import Caveat, Timing
 from pytest_modelbench.reports.html import MOST_DETAILS, html
+from pytest_modelbench.results import Results
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 def page(records, tmp_path) -> str:
-    return html(records, tmp_path / "report.html").read_text(encoding="utf-8")
+    return html(Results(records), tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 class Tags(HTMLParser):
@@ -35,7 +36,7 @@ class Tags(HTMLParser):
 
 
 def test_the_catalog_finds_the_report(tmp_path):
-    assert Catalog().find("report", "html")([FULL], tmp_path / "r.html").exists()
+    assert Catalog().find("report", "html")(Results([FULL]), tmp_path / "r.html").exists()
 
 
 def test_nothing_comes_from_outside_and_no_style_or_script_is_inline(tmp_path):
@@ -176,13 +177,13 @@ def test_a_place_that_cannot_be_written_is_said_in_one_line(tmp_path):
     (tmp_path / "folder").mkdir()
     for place in (tmp_path / "file" / "r.html", tmp_path / "folder"):
         with pytest.raises(StoreError, match=re.escape(f"cannot write the HTML report to {place}: ")) as caught:
-            html([FULL], place)
+            html(Results([FULL]), place)
         assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
-    place = html([FULL], tmp_path / "r.html")
+    place = html(Results([FULL]), tmp_path / "r.html")
     before = place.read_bytes()
 
     def full(_):
@@ -190,7 +191,7 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left"):
-        html([timed()], place)
+        html(Results([timed()]), place)
     assert place.read_bytes() == before
     assert os.listdir(tmp_path) == ["r.html"]
 

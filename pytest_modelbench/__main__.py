@@ -1,0 +1,42 @@
+"""`python -m pytest_modelbench COMMAND`, and `modelbench COMMAND`: work with results without running a bench.
+
+Exit status: 0 done, 1 done and something is worse than its limit, 2 it could not be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .errors import ModelbenchError
+
+#: Command -> what it does; the module in `commands/` is imported when it is asked for.
+COMMANDS: dict[str, str] = {}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its own mistakes are one line on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser("modelbench", description="Work with results of benches.")
+    chosen = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for name, text in COMMANDS.items():
+        command = chosen.add_parser(name, help=text, description=text)
+        if name in given:  # the others stay unloaded
+            module = import_module(f".commands.{name.replace('-', '_')}", __package__)
+            command.description = module.__doc__
+            command.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    asked = parser.parse_args(given)
+    try:
+        status: int = asked.run(asked)
+    except ModelbenchError as error:
+        print(f"modelbench {asked.command}: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
