@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..model import Model
 from ..record import ModelFacts
+from ..weights import weight_bytes
 from .torch_decoder import TorchDecoder
 from .work import Work
 
@@ -221,13 +222,12 @@ class TextModel(Model):
 
 def module_facts(module: Any) -> dict[str, Any]:
     """What a torch module is: counted on its tensors, shared ones once."""
-    tensors = {tensor.data_ptr(): tensor for tensor in [*module.parameters(), *module.buffers()]}
     floating = next((tensor for tensor in module.parameters() if tensor.is_floating_point()), None)
     quantization = getattr(module.config, "quantization_config", None)
     return {
         "architecture": type(module).__name__,
         "parameters": module.num_parameters(),
-        "weight_bytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
+        "weight_bytes": weight_bytes(module),
         "dtype": str(floating.dtype).removeprefix("torch.") if floating is not None else None,
         "attention": module.config._attn_implementation,
         "quantization": str(getattr(quantization, "quant_method", quantization)) if quantization else None,
