@@ -16,8 +16,8 @@ HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxrun
 SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs",
         "isolation", "isolated"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
-WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
-         "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
+WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation",
+         "forward", "model", "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
          "cost", "energy", "datasheet", "caveats", "verdict", "results"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
