@@ -273,7 +273,7 @@ class Record:
     @property
     def record_id(self) -> str:
         """Short, stable within a session and across its files."""
-        return sha256(f"{self.session}\n{self.key}".encode()).hexdigest()[:16]
+        return sha256(f"{self.session}\n{self.key}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def to_dict(record: Record) -> dict[str, Any]:
