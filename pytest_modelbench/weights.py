@@ -27,6 +27,13 @@ def tensors(module: Any) -> list[Any]:
     return list(found.values())
 
 
+def parameters(module: Any) -> int:
+    """How many weights there are, shared ones once; of those that a quantizer packed, how many they stand for."""
+    if hasattr(module, "num_parameters"):  # transformers' own, which knows how bitsandbytes packs
+        return int(module.num_parameters())
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 def weight_bytes(module: Any) -> int:
     """Bytes of parameters and buffers, with the scales of quantized ones."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors(module))
