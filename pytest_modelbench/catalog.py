@@ -26,7 +26,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "apple": "samplers.apple",
     },
     "store": {"parquet": "stores.parquet"},
-    "report": {"html": "reports.html"},
+    "report": {"html": "reports.html", "csv": "reports.table", "json": "reports.table"},
 }
 
 

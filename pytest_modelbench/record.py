@@ -5,7 +5,7 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
-       Timing.device_held.
+       Timing.device_held, Record.tolerance.
 """
 
 from __future__ import annotations
@@ -253,6 +253,8 @@ class Record:
     caveats: tuple[Caveat, ...] = ()
     #: Notes a person can act on that limit nothing.
     notes: tuple[str, ...] = ()
+    #: What its mark `tolerance` says: quantity -> limit, as it is written.
+    tolerance: dict[str, str] = field(default_factory=dict)
     # on what
     model: ModelFacts | None = None
     dataset: DatasetFacts | None = None
@@ -275,7 +277,7 @@ class Record:
     @property
     def record_id(self) -> str:
         """Short, stable within a session and across its files."""
-        return sha256(f"{self.session}\n{self.key}".encode()).hexdigest()[:16]
+        return sha256(f"{self.session}\n{self.key}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def to_dict(record: Record) -> dict[str, Any]:
