@@ -14,17 +14,18 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ... import said
 from ...groups import Group, Row
 from ...quantity import UNITS, visible
 from ...record import CAVEATS
 from ...results import Results
 from ...summary import throughput
-from ...verdict import WORDS, Verdict, Verdicts
+from ...verdict import Verdicts
 from .compare import row_id, said_of
 
 #: Rows up to which the block is text that a reader of the source can read.
@@ -138,28 +139,25 @@ def _scores(rows: Sequence[tuple[int, Row]], groups: Sequence[Group]) -> Iterabl
     scores = [row.record.scores.get(groups[place].score) for place, row in rows]
     if any(scores):
         yield from _numbers(
-            _Number("score", "Score", "score", "", True), [score.value if score else None for score in scores]
+            _Number("score", "Score", "text", "", True), [score.value if score else None for score in scores]
         )
         yield _words("score_text", (row.texts["score"] for _, row in rows))
 
 
 def _verdicts(verdicts: Verdicts, rows: Sequence[Row]) -> Iterable[str]:
-    """The worst verdict of each row, all their words, and the numbers of the one on its time."""
-    by_key: dict[str, list[Verdict]] = {}
+    """The worst verdict of each row, the words of all of them to filter by, and the change of the worst."""
+    worst = said.by_bench(verdicts)
+    every: dict[str, list[str]] = {}
     for verdict in verdicts:
-        by_key.setdefault(verdict.key, []).append(verdict)
-    of = [sorted(by_key.get(row.record.key, ()), key=lambda found: WORDS.index(found.word)) for row in rows]
-    yield _words("verdict", (found[0].word if found else "" for found in of))
-    yield _words("said", (" ".join(dict.fromkeys(word for v in found for word in (v.word, v.said))) for found in of))
-    times = [next((verdict for verdict in found if verdict.quantity == "seconds"), None) for found in of]
-    columns: dict[str, Callable[[Verdict], float | None]] = {
-        "change": lambda verdict: verdict.change,
-        "low": lambda verdict: verdict.low,
-        "high": lambda verdict: verdict.high,
-    }
-    for name, value in columns.items():
-        number = _Number(name, "Change" if name == "change" else name, "change", shown=name == "change")
-        yield from _numbers(number, [value(verdict) if verdict else None for verdict in times])
+        every.setdefault(verdict.key, []).extend((verdict.word, verdict.said))
+    of = [worst.get(row.record.key) for row in rows]
+    yield _words("verdict", [found.said if found else "" for found in of])
+    yield _words("verdict_word", [found.word if found else "" for found in of])
+    yield _words("said", [" ".join(dict.fromkeys(every.get(row.record.key, ()))) for row in rows])
+    yield from _numbers(
+        _Number("change", "Change", "text", shown=True), [found.change if found else None for found in of]
+    )
+    yield _words("change_text", [said.change(found) if found and found.change is not None else "" for found in of])
 
 
 def _history(history: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> Iterable[str]:

@@ -111,7 +111,7 @@
   const of = (name, row) => values(name)?.[row] ?? null;
   const rows = [...Array(data.n).keys()];
   const axes = data.columns.filter((column) => column.name.startsWith("axis:")).map((column) => column.name.slice(5));
-  const numeric = data.columns.filter((column) => column.quantity && !["low", "high"].includes(column.name));
+  const numeric = data.columns.filter((column) => column.quantity);
   const ids = new Map(values("id").map((id, row) => [id, row]));
   const functionOf = (row) => of("bench", row).split("::").pop().replace(/^bench_/, "");
   const measured = (row) => of("outcome", row) === "passed" && of("median_seconds", row) != null;
@@ -137,11 +137,6 @@
   };
   const inUnit = (value, unit) => `${digits(value / unit[1])} ${unit[0]}`.trim();
   const alone = (quantity, value) => inUnit(value, unitFor(quantity, Math.abs(value)));
-  const change = (ratio) => {
-    if (ratio >= 1 || ratio <= -0.5) return ratio >= 1 ? `${digits(1 + ratio)}× as long` : `1/${digits(1 / (1 + ratio))} as long`;
-    const said = percent(Math.abs(ratio));
-    return said === "0.0 %" ? said : `${ratio > 0 ? "+" : "−"}${said}`;
-  };
   const faster = (base, mine) => {
     const factor = base / mine, shown = digits(Math.max(factor, 1 / factor));
     return `${shown}× ${shown === "1.00" ? "as fast" : factor > 1 ? "faster" : "slower"}`;
@@ -226,9 +221,8 @@
     const value = of(name, row), column = columns[name];
     if (value == null) return "";
     if (name === "rate") return of("rate_of", row) ? `${digits(value)} ${of("rate_of", row)}/s` : digits(value);
-    if (name === "score") return of("score_text", row);
+    if (column.quantity === "text") return of(`${name}_text`, row);
     if (column.quantity === "ratio") return percent(value);
-    if (column.quantity === "change") return change(value);
     if (column.quantity === "count") return digits(value);
     const unit = state.sort ? null : unitIn(groups[groupOf[row]], name);
     return !unit || Math.abs(value) < unit[1] / 1000 ? alone(column.quantity, value) : inUnit(value, unit);
@@ -273,7 +267,7 @@
     return svg("svg", { class: "trend", width: 80, height: 18, role: "img", "aria-label": said }, svg("title", {}, said), svg("path", { class: "line", d }));
   };
   const note = (row) => [of("caveats", row), of("reason", row)].filter(Boolean).join("; ");
-  const verdictCell = (row) => (of("verdict", row) ? el("b", { class: `v-${of("verdict", row)}` }, of("verdict", row)) : "");
+  const verdictCell = (row) => (of("verdict", row) ? el("b", { class: `v-${of("verdict_word", row)}` }, of("verdict", row)) : "");
   //: Every column: its head, whether it is there without being asked for, its cell, and what it sorts by.
   const table = {
     label: { head: "Variant", shown: true, left: true, sort: (row) => `${functionOf(row)} ${of("label", row)}` },
