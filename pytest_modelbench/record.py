@@ -4,7 +4,8 @@ Kept is what was measured (raw seconds, samples, items); statistics are function
 Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes bytes, energy joules, ratios 0 to 1.
 
 Schema history
-    1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds.
+    1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
+       Record.tolerance.
 """
 
 from __future__ import annotations
@@ -248,6 +249,8 @@ class Record:
     caveats: tuple[Caveat, ...] = ()
     #: Notes a person can act on that limit nothing.
     notes: tuple[str, ...] = ()
+    #: What its mark `tolerance` says: quantity -> limit, as it is written.
+    tolerance: dict[str, str] = field(default_factory=dict)
     # on what
     model: ModelFacts | None = None
     dataset: DatasetFacts | None = None
