@@ -32,6 +32,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "json": "reports.table",
         "pytest-benchmark": "reports.pytest_benchmark",
         "openmetrics": "reports.openmetrics",
+        "badge": "reports.badge",
+        "model-card": "reports.card",
     },
 }
 

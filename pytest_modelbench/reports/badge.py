@@ -18,11 +18,11 @@ from ..files import written_whole
 from ..groups import outcomes, score_text
 from ..quantity import digits, quantity_text, visible
 from ..record import Record
+from ..reports import aimed, chosen, title
 from ..results import Results
 from ..said import NOT_JUDGED, by_bench, counted, counts, largest_harm
 from ..source import short
 from ..summary import row
-from . import aimed, chosen, title
 
 _GOOD, _BAD, _GREY, _PLAIN = "#0b66a8", "#b4470b", "#6e7781", "#57606a"
 _KEYS = ("show", "label", "metric")
@@ -55,7 +55,7 @@ def _verdict(results: Results, asked: dict[str, str], words: dict[str, str]) -> 
     keys = {record.key for record in records}
     verdicts = [verdict for verdict in results.verdicts or () if not asked or verdict.key in keys]
     failing = [verdict for verdict in verdicts if verdict.failing]
-    bad = {word: n for word, n in outcomes(records).items() if word not in ("passed", "skipped")}
+    bad: dict[str, int] = {word: n for word, n in outcomes(records).items() if word not in ("passed", "skipped")}
     if failing:
         return "benches", counted(counts(failing)), _BAD
     if bad:
@@ -93,7 +93,9 @@ def _score(results: Results, asked: dict[str, str], words: dict[str, str]) -> _S
         return _nothing(metric or "score")
     if not metric and len(record.scores) > 1:
         known = ", ".join(record.scores)
-        raise UsageError(f"{record.key} has several scores ({known}): choose one with ?metric={next(iter(record.scores))}")
+        raise UsageError(
+            f"{record.key} has several scores ({known}): choose one with ?metric={next(iter(record.scores))}"
+        )
     name = metric or next(iter(record.scores))
     label = short(record.dataset.source) if record.dataset else name
     return label, score_text(record.scores[name]), _PLAIN

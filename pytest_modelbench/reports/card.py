@@ -20,9 +20,9 @@ from ..markup import markdown
 from ..provenance import commit, session_facts
 from ..quantity import visible
 from ..record import Record, Score
+from ..reports import aimed, chosen
 from ..results import Results
 from ..source import complete, parse, short
-from . import aimed, chosen
 
 _HOME = "https://pypi.org/project/pytest-modelbench/"
 _OURS = "pytest-modelbench"
@@ -54,9 +54,9 @@ def model_card(results: Results, place: Path) -> Path:
             else f"no passed bench of a model is there for {file}"
         )
     with written_to(file, "the model card"):
-        there = file.read_bytes().decode("utf-8", "surrogateescape") if file.exists() else ""
-    line_end = "\r\n" if "\r\n" in there else "\n"
-    text = there or f"# {markdown(short(sources[0]))}\n"
+        there = file.read_bytes().decode("utf-8", "surrogateescape") if file.exists() else None
+    text = f"# {markdown(short(sources[0]))}\n" if there is None else there
+    line_end = "\r\n" if "\r\n" in text else "\n"
     text = _with_metadata(text, _entry(short(sources[0]), records), line_end, file)
     text = _with_section(text, line_end.join(_section(records)), line_end, file)
     return written_whole(file, text.encode("utf-8", "surrogateescape"), "the model card")
@@ -82,7 +82,7 @@ def _section(records: Sequence[Record]) -> list[str]:
         cells += [_scores(row)] if scored else []
         cells += [", ".join(row.kinds)] if limited else []
         lines.append(_joined([markdown(cell) for cell in cells]))
-    return ["## Benchmarks", "", f"{_on_what(records)}", "", *lines]
+    return ["## Benchmarks", "", _on_what(records), "", *lines]
 
 
 def _joined(cells: Sequence[str]) -> str:
@@ -95,21 +95,25 @@ def _scores(row: Row) -> str:
 
 def _on_what(records: Sequence[Record]) -> str:
     facts = dict(session_facts(records))
-    at = f" at commit {commit(records[0])[:12]}" if commit(records[0]) else ""
-    known = [facts[name] for name in ("Machine", "Versions") if facts.get(name)]
+    known = "; ".join(facts[name] for name in ("Machine", "Versions") if facts.get(name))
+    at = f"at commit {commit(records[0])[:12]}" if commit(records[0]) else ""
+    where = " ".join(part for part in (at, f"on {known}" if known else "") if part)
     simulated = " SIMULATED: no model ran." if any(record.simulated for record in records) else ""
-    return f"Measured by [{_OURS}]({_HOME}){markdown(at)}{markdown(' on ' + '; '.join(known)) if known else ''}.{simulated}"
+    return f"Measured by [{_OURS}]({_HOME}) {markdown(where)}.{simulated}"
 
 
 def _with_section(text: str, section: str, line_end: str, file: Path) -> str:
-    begin, end = text.count(_BEGIN), text.count(_END)
+    """The section in the place of the one that is there, else at the end."""
+    begins, ends = ([*re.finditer(rf"^{mark}[ \t]*\r?$", text, re.MULTILINE)] for mark in (_BEGIN, _END))
     block = f"{_BEGIN}{line_end}{section}{line_end}{_END}"
-    if begin == end == 0:
+    if not begins and not ends:
         gap = "" if not text or text.endswith(line_end * 2) else line_end if text.endswith("\n") else line_end * 2
         return f"{text}{gap}{block}{line_end}"
-    if not begin == end == 1 or text.index(_BEGIN) > text.index(_END):
-        raise UsageError(f"{file} has {begin} of {_BEGIN} and {end} of {_END}: leave one of each, in this order")
-    return text[: text.index(_BEGIN)] + block + text[text.index(_END) + len(_END) :]
+    if not len(begins) == len(ends) == 1 or begins[0].start() > ends[0].start():
+        raise UsageError(
+            f"{file} has {len(begins)} of {_BEGIN} and {len(ends)} of {_END}: leave one of each, in this order"
+        )
+    return text[: begins[0].start()] + block + text[ends[0].start() + len(_END) :]
 
 
 # -- the metadata
@@ -160,7 +164,7 @@ def _dataset_type(source: str) -> str:
 
 def _yaml(text: str) -> str:
     """A double-quoted scalar: what JSON writes, YAML reads."""
-    return json.dumps(visible(text), ensure_ascii=False)
+    return json.dumps(visible(text), ensure_ascii=False).replace("<", "\\u003c")  # no marker of ours in a name
 
 
 def _with_metadata(text: str, entry: Sequence[str], line_end: str, file: Path) -> str:
