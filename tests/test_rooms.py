@@ -19,7 +19,7 @@ SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "pr
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
-         "likelihood", "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "said",
+         "likelihood", "pareto", "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "said",
          "forward", "weights"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
