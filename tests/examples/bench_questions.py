@@ -22,4 +22,3 @@ def bench_lengths(dataset, measure):
     buckets = dataset.buckets(2)
     run = measure.each(lambda texts: [text.upper() for text in texts], buckets)
     assert run.score("exact_match", buckets.in_order(run.flat), dataset.inputs) == 1
-

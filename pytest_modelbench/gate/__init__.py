@@ -1,0 +1,1 @@
+"""The gate: Records against a baseline become Verdicts; what is tolerated. The manual: docs/reference/gate.md."""
