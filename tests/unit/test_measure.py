@@ -356,9 +356,9 @@ def test_a_batch_in_which_one_text_ends_early_is_truncated(measure):
 def test_each_takes_a_sequence_piece_by_piece(measure):
     """Data larger than memory are batches that are read when they are asked for: not one is kept for later."""
 
-    class Read(Sequence):
-        held = weakref.WeakSet()
+    held = weakref.WeakSet()
 
+    class Read(Sequence):
         def __len__(self):
             return 5
 
@@ -366,7 +366,7 @@ def test_each_takes_a_sequence_piece_by_piece(measure):
             if at >= 5:
                 raise IndexError
             batch = Batch([at])
-            self.held.add(batch)
+            held.add(batch)
             return batch
 
     class Batch(list):
@@ -376,7 +376,7 @@ def test_each_takes_a_sequence_piece_by_piece(measure):
 
     def look(batch):
         nonlocal most
-        most = max(most, len(Read.held))
+        most = max(most, len(held))
         return sum(batch)
 
     assert measure.each(look, Read()).outputs == [0, 1, 2, 3, 4]
