@@ -39,7 +39,15 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "apple": "samplers.apple",
     },
     "store": {"parquet": "stores.parquet"},
-    "report": {"html": "reports.html", "csv": "reports.table", "json": "reports.table"},
+    "report": {
+        "html": "reports.html",
+        "csv": "reports.table",
+        "json": "reports.table",
+        "pytest-benchmark": "reports.pytest_benchmark",
+        "openmetrics": "reports.openmetrics",
+        "badge": "reports.badge",
+        "model-card": "reports.card",
+    },
 }
 
 
