@@ -52,6 +52,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "json": "reports.table",
         "pytest-benchmark": "reports.pytest_benchmark",
         "openmetrics": "reports.openmetrics",
+        "pdf": "reports.pdf",
         "badge": "reports.badge",
         "model-card": "reports.card",
     },

@@ -121,7 +121,9 @@ def metric(
     It returns a list with a float for each item (the score is their mean), or a `Score` when the score is
     something other than a mean of items.
     """
-    return lambda function: Metric("metric", name or function.__name__, function, requires, unit, direction)
+    return lambda function: Metric(
+        "metric", name or function.__name__, function, requires, unit=unit, direction=direction
+    )
 
 
 def _labeller(kind: Kind, name: str, *, requires: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Declared]:
