@@ -9,6 +9,7 @@
     ├── Unavailable         the device, library or file is not here: the bench skips with the remedy
     ├── Refused             unsafe unless asked for by name: pickled weights, a model's own code
     ├── Fallback            something else ran than was asked: the Record is `invalid`, nothing is timed
+    ├── Disagreement        a variant's output is further from eager's than the mark `parity` allows
     ├── Lost                the process of an isolated bench crashed or hung: the Record is `error`
     └── StoreError          a place that Records cannot be written to or read from
 """
@@ -59,6 +60,10 @@ class Refused(ModelbenchError):
 
 class Fallback(ModelbenchError):
     """Something else ran than was asked for. Never timed."""
+
+
+class Disagreement(ModelbenchError):
+    """A variant's output is further from eager's than its bench allows."""
 
 
 class Lost(ModelbenchError):
