@@ -104,7 +104,7 @@ def _score(name: str, items: list[float]) -> Score:
 
 
 def _same(own: Any, eager: Any) -> list[float]:
-    """Of each row, the share of eager's whole numbers that are there at their place."""
+    """Of each row, the share of eager's whole numbers that are there at their place; all, of a row without any."""
     import numpy
 
     width = max(own.shape[1], eager.shape[1])
@@ -112,7 +112,7 @@ def _same(own: Any, eager: Any) -> list[float]:
         numpy.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=NOTHING) for rows in (own, eager)
     )
     there = (one != NOTHING) | (other != NOTHING)
-    return [float(same) for same in ((one == other) & there).sum(1) / there.sum(1).clip(1)]
+    return [1.0 - float(apart) for apart in ((one != other) & there).sum(1) / there.sum(1).clip(1)]
 
 
 def _cosines(own: Any, eager: Any) -> list[float]:

@@ -5,11 +5,12 @@ It is a pure function of Records; what goes to the terminal, and how wide that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
+from ..pareto import COSTS, front
 from ..quantity import cells, duration, plain, shortened, visible
 from ..record import CAVEATS, Record
 
@@ -144,15 +145,17 @@ def _head(records: Sequence[Record], width: int) -> str:
 def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tuple[list[_Styled], int]:
     """The groups as lines, and how many rows found no room; the worst come first when not all fit."""
     if sum(1 + len(group.rows) for group in groups) <= room:
-        written = [(group, [_row(row, layout, width) for row in group.rows]) for group in groups]
-        if sum(1 + sum(map(len, rows)) for _, rows in written) <= room:
-            return [line for group, rows in written for line in _block(group, rows, layout, width)], 0
-    body: list[_Styled] = []
+        blocks = [_block(group, _rows(group, group.rows, layout, width), layout, width) for group in groups]
+        body = [line for block in blocks for line in block]
+        said = [line for group, block in zip(groups, blocks, strict=True) for line in (*block, *_front(group, width))]
+        if len(body) <= room:
+            return said if len(said) <= room else body, 0
+    body = []
     shown = 0
     for group in sorted(groups, key=lambda group: (group.worst, not any(row.kinds for row in group.rows))):
         ordered = sorted(group.rows, key=lambda row: WORST_FIRST.index(row.record.outcome))
         # one line stays for "and N more"
-        fitting = list(_fitting((_row(row, layout, width) for row in ordered), room - len(body) - 2))
+        fitting = list(_fitting(_rows(group, ordered, layout, width), room - len(body) - 2))
         if not fitting:
             break
         shown += len(fitting)
@@ -160,7 +163,14 @@ def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tu
     return body, sum(len(group.rows) for group in groups) - shown
 
 
-def _fitting(rows: Iterator[list[_Styled]], room: int) -> Iterator[list[_Styled]]:
+def _rows(group: Group, rows: Sequence[Row], layout: _Layout, width: int) -> list[list[_Styled]]:
+    """Each row as lines; one that another row beats in time and score is dim."""
+    of_group = front(group)
+    beaten = [id(point.row) for point in of_group.dominated] if of_group else []
+    return [_row(row, layout, width, dim=id(row) in beaten) for row in rows]
+
+
+def _fitting(rows: Iterable[list[_Styled]], room: int) -> Iterator[list[_Styled]]:
     for row in rows:
         room -= len(row)
         if room < 0:
@@ -180,7 +190,18 @@ def _block(group: Group, rows: Sequence[list[_Styled]], layout: _Layout, width: 
     return [_Styled(title, _BOLD, title.split("  ")[0]), *(line for row in rows for line in row)]
 
 
-def _row(row: Row, layout: _Layout, width: int) -> list[_Styled]:
+def _front(group: Group, width: int) -> list[_Styled]:
+    """One line on what nothing beats in both time and score, where the group has scores."""
+    found = front(group)
+    if found is None:
+        return []
+    names = visible(", ".join(point.row.label for point in found.best))
+    rest = f"; {len(found.dominated):,} dominated" if found.dominated else ""
+    start = f"  best of {COSTS[found.cost]} and {visible(found.score)}: "
+    return [_Styled(start + shortened(names, max(width - cells(start + rest), _LEAST)) + rest, _DIM, rest)]
+
+
+def _row(row: Row, layout: _Layout, width: int, dim: bool = False) -> list[_Styled]:
     name = f"  {visible(row.label)}"
     if not row.measured:
         reason = row.record.reason or ("not timed" if row.record.outcome == "passed" else "")
@@ -192,10 +213,13 @@ def _row(row: Row, layout: _Layout, width: int) -> list[_Styled]:
     text = layout.row(name, {column: _cell(row, column, layout.heads) for column in layout.widths})
     against = row.texts["against"]
     style = _BLUE if against.endswith("faster") else _ORANGE if against.endswith("slower") else ""
+    part = against
+    if dim:
+        style, part = _DIM, ""
     for caveats in (visible(", ".join(row.caveats)), _kinds(row)):
         if not caveats or cells(text) + 2 + cells(caveats) <= width:
-            return [_Styled(f"{text}  {caveats}".rstrip(), style, against)]
-    return [_Styled(text, style, against), _Styled("    " + shortened(_kinds(row), width - 4))]
+            return [_Styled(f"{text}  {caveats}".rstrip(), style, part)]
+    return [_Styled(text, style, part), _Styled("    " + shortened(_kinds(row), width - 4))]
 
 
 def _padded(text: str, width: int) -> str:

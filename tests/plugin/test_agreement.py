@@ -1,4 +1,4 @@
-"""The first output of a variant beside eager's: scores in the Record, a limit by mark, and how often eager is loaded."""
+"""The first output of a variant beside eager's: scores, a limit by mark, and how often eager is loaded."""
 
 import pytest
 from test_records import rows
