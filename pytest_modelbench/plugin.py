@@ -205,6 +205,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.session = config, config.stash[SESSION]
+        self._properties: dict[str, list[tuple[str, str]]] = {}
 
     def pytest_sessionstart(self) -> None:
         self.session.recover()
@@ -243,17 +244,21 @@ class _Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        from .properties import properties
         from .recording import detach
 
         if progress := self.config.stash.get(PROGRESS, None):
             progress.clear()
         if record := detach(report, self.session.settings.session):
             self.session.add(record)
+            self._properties[report.nodeid] = properties(record)
             self.config.hook.pytest_modelbench_record(config=self.config, record=record)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
                 if self.config.getoption("numprocesses", None):
                     progress.tell(f"done: {report.nodeid.rpartition('::')[2]}", "", None)
+        if report.when == "teardown":  # JUnit's file takes those of a bench's last report
+            report.user_properties += self._properties.pop(report.nodeid, [])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
