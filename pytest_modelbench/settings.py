@@ -20,6 +20,8 @@ class Settings:
     asked: dict[str, tuple[str, ...] | None]
     #: Where reports are written unless a place is given.
     reports_folder: Path = Path("reports")
+    #: Columns of the terminal's table; none leaves the usual ones.
+    columns: tuple[str, ...] = ()
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0
