@@ -273,6 +273,7 @@ class Session:
                 utf8=_utf8(),
                 report_places=[_from_here(path) for path in self.written],
                 seconds=seconds,
+                columns=self.settings.columns,
                 note="" if said else "Nothing to compare with.",
                 most_lines=MOST_LINES - len(said),
             )
