@@ -243,9 +243,9 @@ class Session:
         return Results(tuple(self.records), self.verdicts, self._history())
 
     def _history(self) -> list[dict[str, Any]]:
-        """What the first store knows of these benches from earlier sessions, the oldest first; nothing where it has no rows."""
-        kind, place = self.settings.stores[0] if self.settings.stores else ("", "")
-        store = self.catalog.find("store", kind)(Path(place)) if kind else None
+        """What the first store knows of these benches from earlier sessions, the oldest first; it may keep no rows."""
+        kind, place = self.settings.stores[0]
+        store = self.catalog.find("store", kind)(Path(place))
         if self.settings.once or not hasattr(store, "rows"):
             return []
         from .results import HISTORY_COLUMNS, MOST_SESSIONS
