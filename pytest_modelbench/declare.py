@@ -75,6 +75,8 @@ class Metric(Declared):
 
     unit: str = ""
     direction: Literal["higher", "lower"] = "higher"
+    #: Whether it compares with references; others judge predictions alone and get None.
+    referenced: bool = True
 
 
 def check_requirements(what: str, requires: tuple[str, ...]) -> None:
