@@ -134,7 +134,7 @@ def test_a_task_by_name_in_a_folder_of_ones_own(model, tasks, monkeypatch):
     from lm_eval.tasks import TaskManager
 
     # all of lm-eval's own tasks take 17 s to list
-    monkeypatch.setattr(harness, "_manager", lambda folder, _: TaskManager(folder, include_defaults=False))
+    monkeypatch.setattr(harness, "_manager", lambda folder, _: TaskManager(include_path=folder, include_defaults=False))
     run = Run(Catalog().metric)
     run.score("lm_eval:tiny_choice", model, include_path=str(tasks), limit=2)
     assert "lm_eval:tiny_choice:acc" in run.scores
