@@ -42,6 +42,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--bench-strict", action="store_true", help="what the gate cannot tell (unclear) fails too")
     add("--bench-mock", action="store_true", help="run simulated benches too")
+    add("--bench-no-parity", action="store_true", help="do not compare the first output of each variant with eager's")
     add(
         "--bench-sampler-cost",
         action="store_true",
@@ -108,6 +109,7 @@ def read_settings(config: pytest.Config) -> Settings:
         rounds=option.bench_rounds,
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
+        parity=not option.bench_no_parity,
         sampler_cost=option.bench_sampler_cost,
         cold=option.bench_cold,
         isolate=option.bench_isolate or option.bench_timeout is not None,

@@ -26,6 +26,8 @@ class Settings:
     rounds: int | None = None
     max_seconds: float = 5.0
     mock: bool = False
+    #: Compare the first output of each variant with eager's.
+    parity: bool = True
     #: Measure once what sampling costs.
     sampler_cost: bool = False
     #: Flush the device's caches before each timed call of every bench.
