@@ -63,17 +63,6 @@ def test_a_new_card(tmp_path):
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("front", ["", FRONT, THEIRS, "---\n---\n"], ids=["none", "front", "theirs", "empty"])
-def test_fewer_bits_have_a_table_of_their_own(tmp_path):
-    records = [
-        replace(FULL, axes=FULL.axes | {"variant": variant}, model=replace(FULL.model, weight_bytes=size))
-        for variant, size in (("eager", 40), ("int8", 10))
-    ]
-    text = model_card(Results(records), tmp_path / "README.md").read_text()
-    assert "Fewer bits a weight, generate, " in text
-    assert "| variant | bits/weight | time | weights | peak memory | contains | change, 95 % CI |" in text
-    assert "| int8 | 8.0 | 1.00x as fast | 4.00x less | " in text
-
-
 @pytest.mark.parametrize("body", [BODY, BODY.rstrip(), BODY + "\n", ""], ids=["line", "no-line", "blank", "nothing"])
 def test_the_rest_of_a_card_stays_byte_by_byte(front, body, line_end, tmp_path):
     file = tmp_path / "README.md"
@@ -99,6 +88,17 @@ def without(content, begin, end):
         content[: content.rindex(b"\n", 0, start) + 1 if b"\n" in content[:start] else 0]
         + content[content.index(b"\n", stop) + 1 :]
     )
+
+
+def test_fewer_bits_have_a_table_of_their_own(tmp_path):
+    records = [
+        replace(FULL, axes=FULL.axes | {"variant": variant}, model=replace(FULL.model, weight_bytes=size))
+        for variant, size in (("eager", 40), ("int8", 10))
+    ]
+    text = model_card(Results(records), tmp_path / "README.md").read_text()
+    assert "Fewer bits a weight, generate, " in text
+    assert "| variant | bits/weight | time | weights | peak memory | contains | change, 95 % CI |" in text
+    assert "| int8 | 8.0 | 1.00x as fast | 4.00x less | " in text
 
 
 def test_results_of_others_stay_beside_ours(tmp_path):
