@@ -3,15 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
 from . import said
 from .errors import UsageError
 from .session import SESSION
-from .verdict import Verdict
+from .verdict import Verdict, Verdicts
+
+if TYPE_CHECKING:
+    from .record import Record
+    from .session import Session
 
 MARK = "tolerance"
+
+
+class Judging:
+    """The gate against a stored baseline: a Record is judged as it arrives, and its report is failed by it."""
+
+    def __init__(self, session: Session, suite: int) -> None:
+        """Open the baseline of the settings. Raises UsageError or StoreError for one that cannot be read."""
+        from .gate.place import baseline_at
+
+        settings = session.settings
+        assert settings.baseline is not None
+        self.session, self.place = session, settings.baseline
+        self.baseline = baseline_at(settings.baseline, root=settings.root, catalog=session.catalog, suite=suite)
+        self.verdicts: dict[str, tuple[Verdict, ...]] = {}
+
+    def add(self, report: pytest.TestReport, record: Record) -> None:
+        """Judge the Record that came with a report, and fail the report by it."""
+        from .gate.stored import judge as against_stored
+
+        settings = self.session.settings
+        found = against_stored(record, self.baseline, settings.fail, settings.strict, settings.require_baseline)
+        self.verdicts[report.nodeid] = found
+        judge(report, found, self.place, "stored")
+
+    def tell(self, report: pytest.TestReport) -> None:
+        """Put what was said of a bench on the report of its teardown: JUnit takes its properties from there."""
+        if report.when == "teardown":
+            report.user_properties += properties(self.verdicts.get(report.nodeid, ()), self.place, "stored")
+
+    def conclude(self, records: Sequence[Record], whole: bool) -> Verdicts:
+        """All Verdicts of the session; `whole`: nothing narrowed it, so a bench that is not there is missing."""
+        from .gate.stored import concluded
+
+        found = [verdict for of_bench in self.verdicts.values() for verdict in of_bench]
+        return concluded(found, records, self.baseline, whole=whole)
+
+
+def narrowed(config: pytest.Config) -> bool:
+    """Whether the command line chose among benches: then one that did not run is not missing."""
+    option = config.option
+    chosen = (option.keyword, option.markexpr, getattr(option, "lf", False), getattr(option, "deselect", None))
+    asked = config.stash[SESSION].settings.asked.values()
+    return any(chosen) or any(asked) or any("::" in argument for argument in config.args)
 
 
 def tolerance(item: pytest.Item) -> dict[str, str]:

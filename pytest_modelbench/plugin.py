@@ -19,6 +19,7 @@ from .session import INSIDE, SESSION, Session
 
 if TYPE_CHECKING:
     from .collect import BenchClass, BenchModule
+    from .judging import Judging
 
 
 _LOG_COLUMNS = 120  # chosen here: every column of the table fits
@@ -199,6 +200,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.session = config, config.stash[SESSION]
+        self.judging: Judging | None = None
 
     def pytest_sessionstart(self) -> None:
         self.session.recover()
@@ -222,6 +224,13 @@ class _Controller:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
             pytest.exit(f"{error} (--bench-store KIND:PLACE)", returncode=pytest.ExitCode.USAGE_ERROR)
+        if self.session.settings.baseline is not None and not self.session.settings.once:
+            from .judging import Judging
+
+            try:
+                self.judging = Judging(self.session, len(benches))
+            except ModelbenchError as error:
+                pytest.exit(f"--bench-baseline {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
 
@@ -243,17 +252,26 @@ class _Controller:
             progress.clear()
         if record := detach(report, self.session.settings.session):
             self.session.add(record)
+            if self.judging:
+                self.judging.add(report, record)
             self.config.hook.pytest_modelbench_record(config=self.config, record=record)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
                 if self.config.getoption("numprocesses", None):
                     progress.tell(f"done: {report.nodeid.rpartition('::')[2]}", "", None)
+        if self.judging:
+            self.judging.tell(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         progress = self.config.stash.get(PROGRESS, None)
         if progress and not self.session.settings.once:
             progress.remember()
+        if self.judging:
+            from .judging import narrowed
+
+            whole = not narrowed(self.config) and not session.shouldstop and not session.shouldfail
+            self.session.verdicts = self.judging.conclude(self.session.records, whole)
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
