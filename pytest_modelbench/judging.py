@@ -9,6 +9,7 @@ import pytest
 
 from . import said
 from .errors import UsageError
+from .quantity import visible
 from .session import SESSION
 from .verdict import Verdict, Verdicts
 
@@ -32,19 +33,15 @@ class Judging:
         self.baseline = baseline_at(settings.baseline, root=settings.root, catalog=session.catalog, suite=suite)
         self.verdicts: dict[str, tuple[Verdict, ...]] = {}
 
-    def add(self, report: pytest.TestReport, record: Record) -> None:
-        """Judge the Record that came with a report, and fail the report by it."""
+    def add(self, report: pytest.TestReport, record: Record) -> list[tuple[str, str]]:
+        """Judge the Record that came with a report, and fail the report by it; what JUnit's file is to have of it."""
         from .gate.stored import judge as against_stored
 
         settings = self.session.settings
         found = against_stored(record, self.baseline, settings.fail, settings.strict, settings.require_baseline)
         self.verdicts[report.nodeid] = found
         judge(report, found, self.place, "stored")
-
-    def tell(self, report: pytest.TestReport) -> None:
-        """Put what was said of a bench on the report of its teardown: JUnit takes its properties from there."""
-        if report.when == "teardown":
-            report.user_properties += properties(self.verdicts.get(report.nodeid, ()), self.place, "stored")
+        return properties(found, self.place, "stored")
 
     def conclude(self, records: Sequence[Record], whole: bool) -> Verdicts:
         """All Verdicts of the session; `whole`: nothing narrowed it, so a bench that is not there is missing."""
@@ -104,11 +101,11 @@ def message(failing: Sequence[Verdict], against: str, how: str) -> str:
 
 
 def properties(verdicts: Sequence[Verdict], against: str, how: str) -> list[tuple[str, str]]:
-    """Names and values for `report.user_properties`; JUnit takes those of the report of the teardown."""
+    """Names and values for JUnit's file, beside those of the Record (`properties.py`)."""
     found: list[tuple[str, str]] = []
     for verdict in verdicts:
-        name = f"modelbench.{verdict.quantity}"
-        found += [(f"{name}.verdict", verdict.said), (name, said.sentence(verdict, against, how))]
+        name = f"modelbench.verdict.{verdict.quantity}"
+        found += [(name, verdict.said), (f"{name}.said", visible(said.sentence(verdict, against, how)))]
         numbers = ("before", "after", "change", "low", "high", "limit", "detectable")
         found += [
             (f"{name}.{number}", f"{value:.6g}")

@@ -5,7 +5,7 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
-       Record.tolerance.
+       Timing.device_held, Record.tolerance.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Timing:
     rounds_seconds: tuple[float, ...]
     #: Start of each round on the host's monotonic clock (`time.perf_counter_ns`); samples share this clock.
     started_ns: tuple[int, ...] = ()
-    #: Device span of one call in each round, by device events; empty where the device has none.
+    #: Device span of one call, by device events: in each round or, where `device_held`, in rounds of their own; empty
+    #: where the device has none.
     device_seconds: tuple[float, ...] = ()
     #: Calls in a round.
     loops: int = 1
@@ -78,6 +79,9 @@ class Timing:
     cold: bool = False
     #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.
     timer_seconds: float | None = None
+    #: Whether `device_seconds` are of rounds after the others, in which the device's queue was held until the host had
+    #: sent their work.
+    device_held: bool = False
 
 
 @dataclass(frozen=True)

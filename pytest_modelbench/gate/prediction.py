@@ -1,7 +1,7 @@
 """Prediction: what one more session would measure if nothing had changed, from the sessions that are stored.
 
 The session is the unit of replication. Rounds of one process are not independent: the median of a session varies 16 to
-44 times more than its rounds claim (docs/explanation/how-the-gate-decides.md), so its rounds are not asked.
+44 times more than its rounds claim (docs/explanation/how-stored-sessions-are-judged.md), so its rounds are not asked.
 """
 
 from __future__ import annotations

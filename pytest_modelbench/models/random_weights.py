@@ -165,8 +165,8 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
     import torch
 
     options = with_dtype(options, where)
-    names = {"dtype", "attn_implementation"}
-    if unknown := set(options) - names:
+    while_reading = {name: options.pop(name) for name in ("quantization_config", "device_map") if name in options}
+    if unknown := set(options) - {"dtype", "attn_implementation"}:
         raise UsageError(
             f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model"
         )
@@ -174,7 +174,18 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
     with torch.random.fork_rng(devices), torch.device(where), quietly():
         torch.manual_seed(SEED)
         module = kind.from_config(config, **options)
+    if while_reading:
+        module = _read_back(module, kind, options | while_reading)
     return module.to(where).eval()
+
+
+def _read_back(module: Any, kind: Any, options: dict[str, Any]) -> Any:
+    """The module written and read again, for what transformers does while it reads: quantizers."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder, quietly():
+        module.save_pretrained(folder)
+        return kind.from_pretrained(folder, local_files_only=True, **options)
 
 
 def _tokenizer(vocab_size: int) -> Any:

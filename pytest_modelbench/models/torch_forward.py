@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..forward import Inputs
+from ..weights import parameters, weight_bytes
 
 
 def network(module: Any, names: tuple[str, ...], compute: Callable[[Any, dict[str, Any]], tuple[Any, ...]]) -> Any:
@@ -76,14 +77,13 @@ def _eager(device: str) -> str:
 
 def module_facts(module: Any) -> dict[str, Any]:
     """What a torch module is: counted on its tensors, shared ones once."""
-    tensors = {tensor.data_ptr(): tensor for tensor in [*module.parameters(), *module.buffers()]}
     floating = next((tensor for tensor in module.parameters() if tensor.is_floating_point()), None)
     config = getattr(module, "config", None)
     quantization = getattr(config, "quantization_config", None)
     return {
         "architecture": type(module).__name__,
-        "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "weight_bytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
+        "parameters": parameters(module),
+        "weight_bytes": weight_bytes(module),
         "dtype": str(floating.dtype).removeprefix("torch.") if floating is not None else None,
         "attention": getattr(config, "_attn_implementation", None),
         "quantization": str(getattr(quantization, "quant_method", quantization)) if quantization else None,

@@ -80,8 +80,8 @@ def test_a_regression_is_a_failing_test_of_one_line(pytester, stored, workers):
     slow = next(case for case in cases if case.get("name") == "bench_slow")
     assert slow.find("failure").get("message").startswith("Slower: ")
     properties = {found.get("name"): found.get("value") for found in slow.iter("property")}
-    assert properties["modelbench.seconds.verdict"] == "slower"
-    assert float(properties["modelbench.seconds.change"]) > 0.5
+    assert properties["modelbench.verdict.seconds"] == "slower"
+    assert float(properties["modelbench.verdict.seconds.change"]) > 0.5
     assert judged(pytester)["slow"].failing
     assert [record.outcome for record in Parquet(pytester.path / "reports/data").records()] == ["passed"] * 2
 

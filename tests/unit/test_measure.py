@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import weakref
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -24,6 +26,7 @@ class FakeDevice:
 
     def __init__(self):
         self.marked = None
+        self.hold = lambda: False
 
     def synchronise(self):
         pass
@@ -174,6 +177,32 @@ def test_the_devices_own_clock_stands_beside_the_hosts(measure, clock):
     assert run.notes == []
 
 
+def test_short_rounds_are_followed_by_rounds_whose_queue_is_held(measure, clock):
+    """The launch on an idle device is in the host's seconds, and not in the device's."""
+    held = []
+
+    def hold():
+        held.append(clock.now_ns)
+        return True
+
+    def call():
+        clock.work(0.004 if held else 0.0041)
+
+    measure.device.marked, measure.device.hold, measure.rounds = lambda: clock.now_ns * 1e-9, hold, 20
+    run = measure(call)
+    assert run.seconds == pytest.approx(0.0041)
+    assert run.timing.device_seconds == (pytest.approx(0.004),) * module.HELD_ROUNDS
+    assert run.timing.device_held
+    assert len(held) == module.HELD_ROUNDS + 1, "once more, to ask whether it can"
+
+
+def test_long_rounds_are_not_held(measure, clock):
+    measure.device.marked, measure.device.hold, measure.rounds = lambda: clock.now_ns * 1e-9, pytest.fail, 3
+    run = measure(clock.work, 1.1 * module.HELD_BELOW_SECONDS)
+    assert len(run.timing.device_seconds) == 3
+    assert not run.timing.device_held
+
+
 def test_device_times_that_miss_work_of_another_stream_are_left_out_and_said(measure, clock):
     ticks = iter(range(1000))
     measure.device.marked, measure.rounds = lambda: 0.1 * next(ticks), 3
@@ -322,6 +351,36 @@ def truncated(run):
 def test_a_batch_in_which_one_text_ends_early_is_truncated(measure):
     measure.once = True
     assert truncated(measure(lambda: generation(4, 2, asked=4))) == ["6 of 8 tokens"]
+
+
+def test_each_takes_a_sequence_piece_by_piece(measure):
+    """Data larger than memory are batches that are read when they are asked for: not one is kept for later."""
+
+    held = weakref.WeakSet()
+
+    class Read(Sequence):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, at):
+            if at >= 5:
+                raise IndexError
+            batch = Batch([at])
+            held.add(batch)
+            return batch
+
+    class Batch(list):
+        __hash__ = object.__hash__
+
+    most = 0
+
+    def look(batch):
+        nonlocal most
+        most = max(most, len(held))
+        return sum(batch)
+
+    assert measure.each(look, Read()).outputs == [0, 1, 2, 3, 4]
+    assert most <= 3, "the one at hand, and those of the warm-up"
 
 
 def test_texts_of_each_batch_are_counted_not_of_the_last_alone(measure):
