@@ -22,7 +22,7 @@ WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats
          "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "markup", "said", "likelihood",
          "properties", "forward", "weights", "parity"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
-LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
+LEAVES = {"variants", "metrics", "samplers", "stores", "reports", "importers"}
 
 
 def imports(path):
