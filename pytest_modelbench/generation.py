@@ -1,15 +1,15 @@
 """Generation: what a text model's `generate` hands back, with the moment each token came; and how tokens are made.
 
-A Decoder is a runtime's way to make tokens, apart from what the model is: torch's is `models/torch_decoder.py`, ONNX
-Runtime's is in `variants/onnx`. All choose greedily unless told otherwise (`choice.py`), so that two runtimes of one
-model can be compared by token.
+A Decoder is a runtime's way to make tokens, apart from what the model is: torch's is `models/torch_decoder.py`, that of
+exports `exports/decoder.py`. All choose greedily unless told otherwise (`choice.py`), so that two runtimes of one model
+can be compared by token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .choice import Choice
 
@@ -111,6 +111,14 @@ class Decoder(Protocol):
 
     def steps(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[tuple[int | None, ...]]:
         """Each step's tokens as soon as the host has them; None for a sequence that ended before."""
+        ...
+
+    def logits(self, texts: Prompts, last: int) -> Any:
+        """What comes after each of the last `last` tokens: a float32 torch tensor (sequences, last, vocabulary).
+
+        Read by the same code that makes tokens, as far as the runtime allows it. Raises UsageError where the runtime
+        gives no logits.
+        """
         ...
 
 

@@ -49,7 +49,7 @@ def identity(module: Any) -> list[Any]:
         config = {name: value for name, value in module.config.to_dict().items() if not name.startswith("_")}
         config["attention"] = module.config._attn_implementation
         versions.append(transformers.__version__)
-    return ["2", versions, config, repr(module), shapes, cache.bytes_digest(_buffers(module))]
+    return ["3", versions, config, repr(module), shapes, cache.bytes_digest(_buffers(module))]
 
 
 def _buffers(module: Any) -> Iterator[Any]:

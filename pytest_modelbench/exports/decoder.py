@@ -1,11 +1,14 @@
 """The step of a text model with its cache as plain tensors, and StepDecoder: tokens from whoever runs that step.
 
-A step is `input_ids, attention_mask, position_ids, past.0.key, past.0.value, ...` to `logits, present.0.key, ...`: what
-it gives as `present.*` is fed to the next one as `past.*`, by reference, so a cache stays where its runtime keeps it.
+A step is `input_ids, attention_mask, position_ids, logits_to_keep, past.0.key, past.0.value, ...` to `logits,
+present.0.key, ...`: what it gives as `present.*` is fed to the next one as `past.*`, by reference, so a cache stays
+where its runtime keeps it. `logits_to_keep` says of which new tokens logits are made: of the last one for generation,
+of more for a likelihood.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import Any, Protocol
@@ -15,7 +18,7 @@ from ..errors import Unsupported, UsageError
 from ..generation import Clock, Decoded, Limits, Prompts, trimmed, until_ended
 
 #: Names of what a step reads beside its cache.
-READS = ("input_ids", "attention_mask", "position_ids")
+READS = ("input_ids", "attention_mask", "position_ids", "logits_to_keep")
 
 
 def cache_shape(config: Any, runtime: str) -> tuple[int, int, int]:
@@ -46,16 +49,18 @@ def step_of(module: Any, runtime: str) -> tuple[Any, dict[str, Any], dict[str, d
 
     layers, heads, size = cache_shape(module.config, runtime)
     # Sizes above one and all different: torch.export takes 0 and 1 for constants, and equal sizes for one size.
-    batch, past, new = 2, 5, 3
+    batch, past, new, keep = 2, 5, 4, 3
     where = {"device": module.device}
     inputs = {
         "input_ids": torch.ones(batch, new, dtype=torch.int64, **where),
         "attention_mask": torch.ones(batch, past + new, dtype=torch.int64, **where),
         "position_ids": torch.arange(past, past + new, **where).repeat(batch, 1),
+        "logits_to_keep": torch.arange(keep, **where),
     }
     kept = names(layers, "past")
     inputs |= {name: torch.zeros(batch, heads, past, size, dtype=module.dtype, **where) for name in kept}
-    dynamic = {name: {0: "batch", 1: "tokens"} for name in READS} | {name: {0: "batch", 2: "past"} for name in kept}
+    dynamic = {name: {0: "batch", 1: "tokens"} for name in READS} | {"logits_to_keep": {0: "kept"}}
+    dynamic |= {name: {0: "batch", 2: "past"} for name in kept}
     return _step(module), inputs, dynamic, ("logits", *names(layers, "present"))
 
 
@@ -63,13 +68,15 @@ def _step(module: Any) -> Any:
     import torch
     from transformers import DynamicCache
 
+    own = "logits_to_keep" in inspect.signature(module.forward).parameters
+
     class Step(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
         def __init__(self) -> None:
             super().__init__()
             self.module = module
 
         def forward(self, *tensors: Any) -> tuple[Any, ...]:
-            input_ids, attention_mask, position_ids, *past = tensors
+            input_ids, attention_mask, position_ids, keep, *past = tensors
             cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
             output = self.module(
                 input_ids=input_ids,
@@ -77,10 +84,11 @@ def _step(module: Any) -> Any:
                 position_ids=position_ids,
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=1,
+                **({"logits_to_keep": keep} if own else {}),
             )
+            logits = output.logits if own else output.logits[:, keep]
             present = [tensor for layer in output.past_key_values.layers for tensor in (layer.keys, layer.values)]
-            return (output.logits[:, -1].float(), *present)
+            return (logits.float(), *present)
 
     return Step().eval()
 
@@ -95,8 +103,11 @@ class Step(Protocol):
         """A cache without tokens."""
         ...
 
-    def __call__(self, ids: Any, mask: Any, positions: Any, past: Any) -> tuple[Any, Any]:
-        """Logits (sequences, vocabulary) float32 on the host, and the cache with these tokens in it."""
+    def __call__(self, reads: tuple[Any, ...], past: Any) -> tuple[Any, Any]:
+        """Logits (sequences, kept, vocabulary) float32 on the host, and the cache with these tokens in it.
+
+        `reads` are arrays in the order of READS.
+        """
         ...
 
     def held_bytes(self, past: Any) -> int:
@@ -145,7 +156,8 @@ class StepDecoder:
         past = self.step.empty(len(ids))
         ending = sorted(limits.end)
         for made in range(limits.max_new_tokens):
-            logits, past = self.step(ids, mask, positions, past)
+            every, past = self.step(_reads(ids, mask, positions, 1), past)
+            logits = every[:, -1]
             if made < limits.min_new_tokens:
                 logits[:, ending] = -numpy.inf
             ids = chooser(torch.from_numpy(logits)).numpy()  # (sequences, 1)
@@ -153,6 +165,17 @@ class StepDecoder:
             yield ids[:, 0].tolist()
             mask = numpy.concatenate([mask, numpy.ones_like(mask[:, :1])], axis=1)
             positions = positions[:, -1:] + 1
+
+    def logits(self, texts: Prompts, last: int) -> Any:
+        """What comes after the last tokens, in one pass of what makes tokens."""
+        import numpy
+        import torch
+
+        assert self.step is not None, "closed"
+        ids, mask = texts.input_ids, texts.attention_mask
+        positions = numpy.maximum(mask.cumsum(-1) - 1, 0)
+        logits, _ = self.step(_reads(ids, mask, positions, last), self.step.empty(len(ids)))
+        return torch.from_numpy(logits)
 
     def _note_held(self, past: Any, sequences: int, tokens: int) -> None:
         """Read the size of a cache: once a size, so in a first call and not in the rounds after it."""
@@ -163,3 +186,10 @@ class StepDecoder:
     def close(self) -> None:
         """Give the runtime back, with its weights and arena."""
         self.step = None
+
+
+def _reads(ids: Any, mask: Any, positions: Any, last: int) -> tuple[Any, ...]:
+    """What a step reads, with logits of the last tokens, in the order of READS."""
+    import numpy
+
+    return ids, mask, positions, numpy.arange(ids.shape[1] - last, ids.shape[1])

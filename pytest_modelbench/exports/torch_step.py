@@ -39,11 +39,11 @@ class TorchStep:
         shape = (sequences, self.heads, 0, self.head_size)
         return [torch.empty(shape, **self.where) for _ in range(self.layers)]
 
-    def __call__(self, ids: Any, mask: Any, positions: Any, past: list[Any]) -> tuple[Any, list[Any]]:
-        """Logits (sequences, vocabulary) on the host, and the cache on the device."""
+    def __call__(self, reads: tuple[Any, ...], past: list[Any]) -> tuple[Any, list[Any]]:
+        """Logits (sequences, kept, vocabulary) on the host, and the cache on the device."""
         import torch
 
-        told = [torch.from_numpy(array).to(self.where["device"]) for array in (ids, mask, positions)]
+        told = [torch.from_numpy(array).to(self.where["device"]) for array in reads]
         with torch.no_grad():
             logits, *present = self.run(*told, *past)
         return logits.cpu().numpy(), present

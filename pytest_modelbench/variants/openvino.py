@@ -104,9 +104,9 @@ class OpenvinoStep:
 
         return [numpy.zeros((sequences, self.heads, 0, self.head_size), "float32") for _ in self.past]
 
-    def __call__(self, ids: Any, mask: Any, positions: Any, past: list[Any]) -> tuple[Any, list[Any]]:
-        """Logits (sequences, vocabulary), and the cache with these tokens in it."""
-        told = dict(zip(READS, (ids, mask, positions), strict=True))
+    def __call__(self, reads: tuple[Any, ...], past: list[Any]) -> tuple[Any, list[Any]]:
+        """Logits (sequences, kept, vocabulary), and the cache with these tokens in it."""
+        told = dict(zip(READS, reads, strict=True))
         feed = {name: told[name] for name in self.reads} | dict(zip(self.past, past, strict=True))
         found = self.request.infer(feed)
         logits, *present = (found[name].copy() for name in self.outputs)

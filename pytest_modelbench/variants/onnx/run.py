@@ -102,9 +102,9 @@ class OnnxStep:
         make = onnxruntime.OrtValue.ortvalue_from_shape_and_type
         return [make(shape, numpy.dtype(self.dtype).type, *self.place) for _ in self.past]
 
-    def __call__(self, ids: Any, mask: Any, positions: Any, past: list[Any]) -> tuple[Any, list[Any]]:
-        """Logits (sequences, vocabulary) on the host, and the cache where it was."""
-        told = dict(zip(READS, (ids, mask, positions), strict=True))
+    def __call__(self, reads: tuple[Any, ...], past: list[Any]) -> tuple[Any, list[Any]]:
+        """Logits (sequences, kept, vocabulary) on the host, and the cache where it was."""
+        told = dict(zip(READS, reads, strict=True))
         if not self.bound:
             kept = dict(zip(self.past, past, strict=True))
             logits, *present = self.session.run(self.outputs, {name: told[name] for name in self.reads} | kept)
