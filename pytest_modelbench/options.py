@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .errors import UsageError
+from .errors import UnknownName, UsageError
 from .settings import Settings
 
 AXES = ("device", "model", "variant", "dataset")
@@ -42,6 +42,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--bench-strict", action="store_true", help="what the gate cannot tell (unclear) fails too")
     add("--bench-mock", action="store_true", help="run simulated benches too")
+    add("--bench-no-parity", action="store_true", help="do not compare the first output of each variant with eager's")
     add(
         "--bench-sampler-cost",
         action="store_true",
@@ -59,6 +60,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="KIND:PLACE",
         help="what to write at the end, repeatable (html:reports/modelbench.html)",
     )
+    add("--bench-columns", metavar="NAMES", help="columns of the table at the end, a comma list (see the manual)")
     add(
         "--bench-allow-pickle",
         action="append",
@@ -102,10 +104,12 @@ def read_settings(config: pytest.Config) -> Settings:
         stores=_places(option.bench_store, "--bench-store") or (("parquet", str(reports / "data")),),
         reports=(*_places(option.bench_report, "--bench-report"), *usual_report),
         asked={axis: _names(getattr(option, f"bench_{axis}"), axis) for axis in AXES},
+        columns=_columns(option.bench_columns),
         once=option.bench_once,
         rounds=option.bench_rounds,
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
+        parity=not option.bench_no_parity,
         sampler_cost=option.bench_sampler_cost,
         cold=option.bench_cold,
         isolate=option.bench_isolate or option.bench_timeout is not None,
@@ -125,6 +129,21 @@ def _names(text: str | None, axis: str) -> tuple[str, ...] | None:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     if not all(names):
         raise UsageError(f"--{axis} {text!r} has an empty name; write --{axis} a,b")
+    return names
+
+
+def _columns(text: str | None) -> tuple[str, ...]:
+    """Raise UnknownName for what is no column of any Record; counts, scores and axes are the Records' own."""
+    names = _names(text, "bench-columns") or ()
+    if names:
+        from .record import Record
+        from .reports.terminal import COLUMNS
+        from .summary import row
+
+        known = {*COLUMNS, *row(Record("", {}, "", "passed"))}
+        for name in names:
+            if name not in known and not name.startswith(("count_", "score_", "axis_")):
+                raise UnknownName("column", name, known, "--bench-columns")
     return names
 
 

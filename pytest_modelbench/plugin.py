@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "devices(*names): devices that a bench may run on; the fixture `device` holds one",
         "datasets(*sources, **options): data of a bench; the fixture `dataset` holds one; options: limit=16",
         "cold: flush the device's caches before each timed call of the bench, as --bench-cold does for all",
+        "parity(**limits): how near a variant's first output must be to eager's: cosine=0.999, tokens=0.9, labels, "
+        "max_difference, mean_difference",
         "isolated(timeout=None): the bench runs in a fresh process, and is ended after `timeout` seconds",
         "tolerance(**limits): the change that the gate tolerates in this bench: seconds='3%', score_accuracy='1pt'",
         "simulated: the bench measures a simulation; it runs with --bench-mock or by name, and its Records say so",
@@ -109,12 +111,14 @@ class _BeforeSelection:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if not items:
             return
+        from .agreement import check as check_parity
         from .collect import narrow
         from .isolation import check
         from .judging import check_tolerances
 
         with _as_usage_error():
             check(items)
+            check_parity(items)
             check_tolerances(items)
             deselected = narrow(items, config.stash[SESSION].settings, config.args, _words(config))
         if deselected:
@@ -148,12 +152,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    from .agreement import agree
     from .fixtures import spoken
     from .recording import check_measured
 
     with spoken():
         result = yield
         check_measured(pyfuncitem)
+        agree(pyfuncitem)
         return result
 
 

@@ -20,10 +20,14 @@ class Settings:
     asked: dict[str, tuple[str, ...] | None]
     #: Where reports are written unless a place is given.
     reports_folder: Path = Path("reports")
+    #: Columns of the terminal's table; none leaves the usual ones.
+    columns: tuple[str, ...] = ()
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0
     mock: bool = False
+    #: Compare the first output of each variant with eager's.
+    parity: bool = True
     #: Measure once what sampling costs.
     sampler_cost: bool = False
     #: Flush the device's caches before each timed call of every bench.

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..likelihood import Chosen, Likelihood
 from ..model import Model
+from ..parity import NOTHING, Witness
 from ..record import ModelFacts
 from . import scoring
 from .torch_decoder import TorchDecoder
@@ -129,6 +130,7 @@ class TextModel(Model):
         sequences, prompt_tokens = encoded.input_ids.shape
         # every beam is a sequence of its own, from the prompt on
         self.calls[Call(sequences * choice.beams, prompt_tokens, max(map(len, decoded.rows)))] += 1
+        self._witness(encoded, limits, choice, decoded.rows)
         texts = tuple(self.tokenizer.batch_decode([list(row) for row in decoded.rows], skip_special_tokens=True))
         return Generation(texts, decoded.rows, encoded.tokens, limits.max_new_tokens, decoded.clock)
 
@@ -148,15 +150,50 @@ class TextModel(Model):
         """
         decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        return Steps(self._noted(encoded, decoder.steps(encoded, limits, choice)), limits.max_new_tokens)
+        steps = decoder.steps(encoded, limits, choice)
+        return Steps(self._noted(steps, encoded, limits, choice), limits.max_new_tokens)
 
-    def _noted(self, encoded: Prompts, steps: Iterator[tuple[int | None, ...]]) -> Iterator[tuple[int | None, ...]]:
-        made = 0
+    def _noted(
+        self, steps: Iterator[tuple[int | None, ...]], encoded: Prompts, limits: Limits, choice: Choice
+    ) -> Iterator[tuple[int | None, ...]]:
+        made = []
         for tokens in steps:
-            made += 1
+            made.append(tokens)
             yield tokens
         if made:
-            self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], made)] += 1
+            self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], len(made))] += 1
+            rows = [tuple(token for token in row if token is not None) for row in zip(*made, strict=True)]
+            self._witness(encoded, limits, choice, rows)
+
+    def _witness(self, prompts: Prompts, limits: Limits, choice: Choice, rows: Sequence[Sequence[int]]) -> None:
+        """Leave what parity compares, of the first call of a bench: tokens, and the logits of two steps."""
+        if self.witness is not None:
+            return
+
+        def repeat(other: Any) -> Any:
+            return other.compared(prompts, limits, choice, other.decoder.generate(prompts, limits, choice).rows)
+
+        read = (prompts.input_ids, prompts.attention_mask, repr(limits), repr(choice))
+        self.witness = Witness(read, lambda: self.compared(prompts, limits, choice, rows), repeat)
+
+    def compared(
+        self, prompts: Prompts, limits: Limits, choice: Choice, rows: Sequence[Sequence[int]]
+    ) -> dict[str, Any]:
+        """Tokens (sequences, steps) as they came, and logits (sequences, vocabulary) of the first and the second step.
+
+        The first step reads the prompt, the second is what a compiler compiles. Logits are made anew, greedily; there
+        are none where a decoder does not choose by our Chooser.
+        """
+        import numpy
+
+        width = max(map(len, rows))
+        tokens = numpy.array([[*row, *[NOTHING] * (width - len(row))] for row in rows], "int64")
+        taps: list[Any] = []
+        steps = self.decoder.steps(prompts, limits, Choice(tap=taps.append))
+        for _ in zip(range(min(2, limits.max_new_tokens)), steps, strict=False):
+            taps[-1:] = [logits.float().cpu().numpy().copy() for logits in taps[-1:]]
+        getattr(steps, "close", lambda: None)()
+        return {"tokens": tokens, **dict(zip(("logits", "next_logits"), taps, strict=False))}
 
     def loglikelihood(
         self, contexts: Sequence[str], continuations: Sequence[str], *, batch_size: int = 8

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
 from ..pareto import COSTS, front
-from ..quantity import cells, duration, plain, shortened, visible
+from ..quantity import cells, column_text, duration, plain, shortened, visible
 from ..record import CAVEATS, Record
 
 #: What a summary may take of a terminal (chosen here: a screen of 50 lines keeps pytest's own last lines in sight).
@@ -20,7 +20,7 @@ MOST_LINES = 40
 #: an id are still read at 16).
 _LEAST, _NARROWEST, _WIDEST = 8, 16, 44
 #: Columns in the order they stand, and in the order they leave a narrow terminal.
-_COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score")
+COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score")
 _LEAVING = ("peak", "ttft", "throughput", "spread")
 _ORANGE, _BLUE, _BOLD, _DIM, _PLAIN = "\x1b[1;38;5;208m", "\x1b[38;5;33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STYLES = {"failed": _ORANGE, "error": _ORANGE, "oom": _ORANGE, "invalid": _ORANGE, "skipped": _DIM}
@@ -37,10 +37,14 @@ def lines(
     seconds: float = 0.0,
     note: str = "Nothing to compare with.",
     most_lines: int = MOST_LINES,
+    columns: Sequence[str] = (),
 ) -> list[str]:
-    """The lines to print for some Records, none wider than `width` but for places and what cannot be cut."""
+    """The lines to print for some Records, none wider than `width` but for places and what cannot be cut.
+
+    `columns` are those of `COLUMNS` or of `summary.row`, in their order; none leaves the usual ones.
+    """
     groups = side_by_side(records)
-    layout = _layout(groups, width)
+    layout = _layout(groups, width, columns)
     foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width)]
     room = len(records) * 4 if verbose else most_lines - 2 - len(foot)
     body, hidden = _body(groups, layout, room, width)
@@ -87,17 +91,19 @@ class _Layout:
         return "  ".join(cut).rstrip()
 
 
-def _layout(groups: Sequence[Group], width: int) -> _Layout:
-    """As many columns as fit, after names and caveats in one word have their room."""
+def _layout(groups: Sequence[Group], width: int, asked: Sequence[str]) -> _Layout:
+    """As many columns as fit, after names and caveats in one word have room; of those asked for the last leave."""
+    leaving = asked[:0:-1] if asked else _LEAVING
+    columns = asked or COLUMNS
     rows = [row for group in groups for row in group.rows if row.measured]
     tokens = all(row.texts["throughput"].endswith(" tokens/s") or not row.texts["throughput"] for row in rows)
-    heads = {column: column for column in _COLUMNS} | {
+    heads = {column: column for column in columns} | {
         "against": f"against {REFERENCE}",
         "throughput": "tokens/s" if tokens else "throughput",
         "score": "",
     }
     widths = {}
-    for column in _COLUMNS:
+    for column in columns:
         texts = [_cell(row, column, heads) for row in rows]
         if any(texts):
             names = [visible(group.score) for group in groups if group.score] if column == "score" else [heads[column]]
@@ -105,7 +111,7 @@ def _layout(groups: Sequence[Group], width: int) -> _Layout:
     longest = max((cells(visible(row.label)) + 2 for row in rows), default=0)
     wanted = min(max(longest, _NARROWEST), _WIDEST)
     kinds = max((cells(_kinds(row)) + 2 for row in rows if row.kinds), default=0)
-    for column in ("", *_LEAVING):
+    for column in ("", *leaving):
         widths.pop(column, None)
         taken = sum(inner + 2 for inner in widths.values()) + kinds
         if wanted + taken <= width:
@@ -114,6 +120,8 @@ def _layout(groups: Sequence[Group], width: int) -> _Layout:
 
 
 def _cell(row: Row, column: str, heads: dict[str, str]) -> str:
+    if column not in row.texts:
+        return visible(column_text(column, row.columns.get(column)))
     text = visible(row.texts[column])
     return text.removesuffix(" tokens/s") if heads["throughput"] == "tokens/s" else text
 

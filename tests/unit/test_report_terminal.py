@@ -226,3 +226,18 @@ def test_where_lines_are_short_the_front_goes_first():
     rows = table(groups)
     assert len(rows) <= MOST_LINES
     assert not [row for row in rows if "best of" in row or "more bench" in row]
+
+
+def test_columns_are_those_asked_for_in_their_order():
+    rows = table([FULL], columns=["peak", "p95_seconds", "energy_joules", "score_contains", "mfu", "axis_n", "cold"])
+    assert rows[1].split() == ["peak", "p95_seconds", "score_contains", "mfu", "axis_n", "cold"]
+    assert re.match(r"  eager +1.00 GiB +290 ms +0.750 +20.0 % +8 +no  recompiled", rows[3])
+
+
+def test_of_columns_asked_for_the_last_leave_a_narrow_terminal():
+    asked = ["median", "p95_seconds", "itl_p50_seconds", "e2el_seconds"]
+    shown = [table([FULL], width=width, columns=asked)[1].split() for width in (120, 90, 70, 50, 30)]
+    assert [len(names) for names in shown] == sorted((len(names) for names in shown), reverse=True)
+    assert all(names == asked[: len(names)] for names in shown)
+    assert shown[0] == asked
+    assert shown[-1] == ["median"]
