@@ -70,6 +70,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "logit_kl": "metrics.similar",
         "token_agreement": "metrics.similar",
         "evaluate": "metrics.outside",
+        "lm_eval": "metrics.harness",
         "torchmetrics": "metrics.outside",
     },
     "sampler": {

@@ -52,6 +52,7 @@ EXTRAS = {
     "pycocotools": "pytest-modelbench[metrics]",
     "bert_score": "pytest-modelbench[learned]",
     "torchmetrics": "pytest-modelbench[learned]",
+    "lm_eval": "pytest-modelbench[harness]",
     "pynvml": "nvidia-ml-py",
 }
 
@@ -134,8 +135,9 @@ def metric(
     """Label a function of `(predictions, references, **options)`; without references by a default of None.
 
     It returns a list with a float for each item (the score is their mean), a `Judged` or a `Score` when the score is
-    something other than a mean of items. `option` is what stands after the colon (`f1:micro`), `tell` a function to
-    call with the share that is done. `span` is the least and the most; (0, 1) for a ratio.
+    something other than a mean of items, or several of these by name. `option` is what stands after the colon
+    (`f1:micro`), `tell` a function to call with the share that is done. `span` is the least and the most; (0, 1) for a
+    ratio.
     """
     span = (0.0, 1.0) if span is None and unit == "ratio" else span
     return lambda function: Metric(

@@ -103,25 +103,28 @@ class Run:
                 raise UsageError(f"run.count({unit}=...) was called twice; a Record holds one count of a unit")
             self.counts[unit] = float(sum(amounts)) / len(amounts)
 
-    def score(
-        self, metric: str, predictions: Sequence[Any], references: Sequence[Any] | None = None, **options: Any
-    ) -> float:
+    def score(self, metric: str, predictions: Any, references: Sequence[Any] | None = None, **options: Any) -> float:
         """Judge outputs by a metric and keep the score, its items and its 95 % interval in the Record.
 
-        An option of the metric's stands after a colon: `f1:micro` is kept as `f1_micro`.
-        Returns the value, so that it can be asserted. Raises UnknownName for a metric nothing declares, UsageError
-        for missing references, for one metric twice or for other lengths, NotFinite for no finite number.
+        An option of the metric's stands after a colon: `f1:micro` is kept as `f1_micro`. Returns the value, so that it
+        can be asserted; of a metric that gives several, such as `lm_eval:TASK`, the first.
+        Raises UnknownName for a metric nothing declares, UsageError for missing references, for one score twice or for
+        other lengths, NotFinite for no finite number.
         """
-        declared, name = self.find_metric(metric), key_of(metric)
+        declared, said = self.find_metric(metric), f"scoring {metric}"
+        self._refuse_twice(key_of(metric))
+        self.tell(said, None)
+        scores = judge(declared, predictions, references, options, lambda share: self.tell(said, share))
+        for name, score in scores.items():
+            self._refuse_twice(name)
+            self.scores[name] = score
+            if declared.span is not None:
+                self.spans[name] = declared.span
+        return next(iter(scores.values())).value
+
+    def _refuse_twice(self, name: str) -> None:
         if name in self.scores:
-            raise UsageError(f"run.score({metric!r}) was called twice; a Record holds one score of a name")
-        self.tell(f"scoring {metric}", None)
-        self.scores[name] = judge(
-            declared, predictions, references, options, lambda share: self.tell(f"scoring {metric}", share)
-        )
-        if declared.span is not None:
-            self.spans[name] = declared.span
-        return self.scores[name].value
+            raise UsageError(f"run.score of {name!r} was called twice; a Record holds one score of a name")
 
     def composite(
         self, weights: Mapping[str, float], *, name: str = "composite", spans: Mapping[str, tuple[float, float]] = {}

@@ -56,9 +56,10 @@ def judge(
     references: Any = None,
     options: Mapping[str, Any] | None = None,
     tell: Callable[[float | None], None] = lambda share: None,
-) -> Score:
-    """Judge outputs. `tell` hears the share that is done, of a metric that takes a while.
+) -> dict[str, Score]:
+    """Judge outputs: a Score by the metric's name, or each of several by its own, as a Record calls them.
 
+    `tell` hears the share that is done, of a metric that takes a while.
     Raises UsageError for missing references or an option that the metric has not, NotFinite for a value that is no
     finite number, Unavailable with the pip line for a library that is not installed.
     """
@@ -75,9 +76,12 @@ def judge(
         raise UsageError(f"metric {metric.name!r} takes no option {', '.join(sorted(unknown))} (it takes: {takes})")
     if "tell" in taken:
         given["tell"] = tell
-    score = _scored(metric, metric(predictions, references, **given), tell)
-    _refuse_infinite(metric, score)
-    return score
+    result = metric(predictions, references, **given)
+    several = result if isinstance(result, Mapping) else {metric.name: result}
+    scores = {key_of(name): _scored(metric, one, tell) for name, one in several.items()}
+    for name, score in scores.items():
+        _refuse_infinite(name if isinstance(result, Mapping) else metric.name, score)
+    return scores
 
 
 def _scored(metric: Metric, result: Any, tell: Callable[[float | None], None]) -> Score:
@@ -121,7 +125,8 @@ def _with_interval(score: Score) -> Score:
     """
     if not math.isfinite(score.value):
         return score  # refused by who judges
-    n, error = len(score.items), standard_error(score.items)
+    n = len(score.items)
+    error = standard_error(score.items) if score.standard_error is None else score.standard_error
     score = replace(score, standard_error=error)
     if {*score.items} <= {0.0, 1.0}:
         low, high = wilson(sum(score.items), n)
@@ -162,12 +167,12 @@ def resampled(again: Callable[[Sequence[int]], float], n: int, tell: Callable[[f
     return sorted(values)
 
 
-def _refuse_infinite(metric: Metric, score: Score) -> None:
+def _refuse_infinite(name: str, score: Score) -> None:
     at = next((at for at, item in enumerate(score.items) if not math.isfinite(item)), None)
     if at is not None or not math.isfinite(score.value):
         shown = f"{score.value}" if at is None else f"{score.items[at]} for item {at}"
         raise NotFinite(
-            f"metric {metric.name!r} gave {shown}: no finite number, so nothing here is compared; look at the outputs"
+            f"metric {name!r} gave {shown}: no finite number, so nothing here is compared; look at the outputs"
         )
 
 

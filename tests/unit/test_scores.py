@@ -10,7 +10,14 @@ from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.declare import metric
 from pytest_modelbench.errors import NotFinite, Unavailable, UnknownName, UsageError
 from pytest_modelbench.record import Score
-from pytest_modelbench.scores import Judged, composite, judge, key_of, resampled, wilson
+from pytest_modelbench.scores import Judged, composite, key_of, resampled, wilson
+from pytest_modelbench.scores import judge as judged
+
+
+def judge(metric, *given, **more):
+    """The one score that a metric gives."""
+    (score,) = judged(metric, *given, **more).values()
+    return score
 
 
 @metric("points", "higher")
@@ -113,6 +120,14 @@ def test_no_finite_number_is_refused(items, said):
     broken = metric("", "higher", name="broken")(lambda predictions, references=None: items)
     with pytest.raises(NotFinite, match=rf"metric 'broken' gave .*{said.rpartition('gave ')[2]}: no finite number"):
         judge(broken, [1])
+
+
+def test_a_metric_may_give_several_by_name():
+    two = metric("ratio", "higher", name="two")(
+        lambda predictions, references=None: {"two:a": [1.0, 0.0], "two:b": [1.0]}
+    )
+    assert two.span == (0.0, 1.0)
+    assert {name: score.value for name, score in judged(two, [1]).items()} == {"two_a": 0.5, "two_b": 1.0}
 
 
 def test_what_is_asked_of_a_metric_that_it_has_not():
