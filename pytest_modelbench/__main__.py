@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "show": "show one stored Record",
     "report": "write reports of stored Records",
     "copy": "copy Records from one store to another",
+    "import": "import what other tools measured",
 }
 
 

@@ -20,9 +20,9 @@ SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "pr
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "scores", "phases", "files", "cache", "groups", "pareto", "svg", "detail", "provenance",
          "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "markup", "said", "likelihood",
-         "properties", "forward", "weights", "parity"}  # fmt: skip
+         "properties", "forward", "weights", "parity", "changepoints"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
-LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
+LEAVES = {"variants", "metrics", "samplers", "stores", "reports", "importers"}
 
 
 def imports(path):
