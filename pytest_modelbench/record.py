@@ -5,8 +5,8 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
-       Timing.device_held, Record.tolerance, Record.imported; verbs and ends of rounds called `imported`,
-       Score.low, Score.high, Score.interval.
+       Timing.device_held, Record.tolerance, Record.imported, Score.low, Score.high,
+       Score.interval; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
