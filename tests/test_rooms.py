@@ -108,6 +108,7 @@ def test_every_room_has_its_place():
         "environment",
         "gate",
         "models",
+        "exports",
         "commands",
     }
     assert {room(path) for path in FILES} - known == path_and_readers
