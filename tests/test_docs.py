@@ -24,7 +24,8 @@ from pytest_modelbench import __main__ as commands
 from pytest_modelbench import environment, errors, fixtures, hookspecs, options, plugin, record
 from pytest_modelbench.catalog import BUILT_IN, Catalog
 from pytest_modelbench.declare import EXTRAS
-from pytest_modelbench.stores.parquet import _KINDS, Parquet
+from pytest_modelbench.stores.parquet import Parquet
+from pytest_modelbench.stores.parquet.layout import KINDS
 from pytest_modelbench.tasks import TASKS
 from pytest_modelbench.variants.compiled import MODES
 
@@ -112,7 +113,7 @@ THERE_IS = {
     "caveat": list(record.CAVEATS),
     "outcome": list(record.OUTCOMES),
     "end of rounds": list(typing.get_args(typing.get_type_hints(record.Timing)["stopped_by"])),
-    "kind of a raw number": _KINDS,
+    "kind of a raw number": KINDS,
     "error": error_names(),
     "variable": [*environment.THREAD_VARIABLES, *environment.VARIABLES, *environment.BRANCH_VARIABLES],
 }
