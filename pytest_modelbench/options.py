@@ -41,6 +41,24 @@ def add_options(parser: pytest.Parser) -> None:
         help="the change in time that the gate tolerates (5%%), or by name: seconds=5%%,peak_memory=2%%,score=1pt",
     )
     add("--bench-strict", action="store_true", help="what the gate cannot tell (unclear) fails too")
+    add(
+        "--bench-baseline",
+        metavar="PLACE",
+        help="compare with stored Records: a store, a folder, a file, or git:REF for those committed in "
+        "reports/baseline",
+    )
+    add(
+        "--bench-require-baseline",
+        action="store_true",
+        help="a bench without Records to compare with fails (new, missing, incomparable)",
+    )
+    add(
+        "--bench-save-baseline",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="add this session's Records to reports/baseline, or to reports/baseline/NAME; after =, or last",
+    )
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add("--bench-no-parity", action="store_true", help="do not compare the first output of each variant with eager's")
     add(
@@ -93,6 +111,8 @@ def read_settings(config: pytest.Config) -> Settings:
         from .gate.limits import parse_fail
 
         parse_fail(option.bench_fail)
+    if option.bench_require_baseline and option.bench_baseline is None:
+        raise UsageError("--bench-require-baseline needs --bench-baseline PLACE")
     worker = getattr(config, "workerinput", None) or {}
     home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
@@ -118,9 +138,22 @@ def read_settings(config: pytest.Config) -> Settings:
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         fail=option.bench_fail,
         strict=option.bench_strict,
+        baseline=option.bench_baseline,
+        require_baseline=option.bench_require_baseline,
+        save_baseline=_baseline_folder(option.bench_save_baseline, reports),
         session=worker.get("modelbench_session") or _new_session(),
         worker=str(worker.get("workerid", "")),
     )
+
+
+def _baseline_folder(name: str | None, reports: Path) -> Path | None:
+    if name is None:
+        return None
+    if name and ("/" in name or os.sep in name or Path(name).exists()):
+        raise UsageError(
+            f"--bench-save-baseline {name}: that is a path, not a name; write --bench-save-baseline=NAME, or it last"
+        )
+    return reports / "baseline" / name
 
 
 def _names(text: str | None, axis: str) -> tuple[str, ...] | None:

@@ -19,6 +19,7 @@ from .session import INSIDE, SESSION, Session
 
 if TYPE_CHECKING:
     from .collect import BenchClass, BenchModule
+    from .judging import Judging
 
 
 _LOG_COLUMNS = 120  # chosen here: every column of the table fits
@@ -205,6 +206,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.session = config, config.stash[SESSION]
+        self.judging: Judging | None = None
         self._properties: dict[str, list[tuple[str, str]]] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -229,6 +231,13 @@ class _Controller:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
             pytest.exit(f"{error} (--bench-store KIND:PLACE)", returncode=pytest.ExitCode.USAGE_ERROR)
+        if self.session.settings.baseline is not None and not self.session.settings.once:
+            from .judging import Judging
+
+            try:
+                self.judging = Judging(self.session, len(benches))
+            except ModelbenchError as error:
+                pytest.exit(f"--bench-baseline {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
 
@@ -252,6 +261,8 @@ class _Controller:
         if record := detach(report, self.session.settings.session):
             self.session.add(record)
             self._properties[report.nodeid] = properties(record)
+            if self.judging:
+                self._properties[report.nodeid] += self.judging.add(report, record)
             self.config.hook.pytest_modelbench_record(config=self.config, record=record)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
@@ -265,6 +276,11 @@ class _Controller:
         progress = self.config.stash.get(PROGRESS, None)
         if progress and not self.session.settings.once:
             progress.remember()
+        if self.judging:
+            from .judging import narrowed
+
+            whole = not narrowed(self.config) and not session.shouldstop and not session.shouldfail
+            self.session.verdicts = self.judging.conclude(self.session.records, whole)
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

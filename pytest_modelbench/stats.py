@@ -116,6 +116,40 @@ def paired_change(after: Sequence[float], before: Sequence[float]) -> Change:
     return Change(*(round(math.expm1(value), 12) for value in found))
 
 
+def student_tail(t: float, df: int) -> float:
+    """The chance that Student's t with whole degrees of freedom exceeds `t` (Abramowitz & Stegun, 26.7.3 and 26.7.4).
+
+    >>> round(student_tail(2.262, 9), 4), round(student_tail(-2.262, 9), 4)
+    (0.025, 0.975)
+    """
+    angle = math.atan(abs(t) / math.sqrt(df))
+    cosine, odd = math.cos(angle), df % 2
+    term = total = cosine if odd else 1.0
+    for power in range(2 + odd, df - 1, 2):
+        term *= cosine**2 * (power - 1) / power
+        total += term
+    if df == 1:
+        total = 0.0
+    within = 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+    tail = (1 - within) / 2
+    return tail if t >= 0 else 1 - tail
+
+
+def student_quantile(tail: float, df: int) -> float:
+    """The t that is exceeded with a chance of `tail`, under one half.
+
+    >>> round(student_quantile(0.025, 9), 3)
+    2.262
+    """
+    low, high = 0.0, 2.0
+    while student_tail(high, df) > tail:
+        high *= 2
+    for _ in range(60):  # halved so often, the bracket is as narrow as the numbers are
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tail(middle, df) > tail else (low, middle)
+    return (low + high) / 2
+
+
 #: A first and a last third of four blocks each.
 DRIFT_BLOCKS = 12
 
