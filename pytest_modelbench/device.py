@@ -144,6 +144,13 @@ def lease(
         lock.release()
 
 
+@contextmanager
+def lent(device: Device) -> Iterator[Device]:
+    """Use a device that another process of ours holds for us."""
+    with _current(device):
+        yield device
+
+
 # -- is it here
 
 

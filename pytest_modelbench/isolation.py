@@ -1,7 +1,7 @@
 """Isolation: a bench in a fresh process; what it can break is that process, and how that ended becomes a row.
 
 The process is started afresh (never forked) and leases the device itself: this one lets its own lease and model go
-first. `child.py` is the process as seen from here, `isolated.py` its inside.
+first. `child.py` is the process as seen from here, `inside.py` its inside.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 from .child import Child
 from .errors import Lost, UsageError
 from .fixtures import Failed
+from .inside import names_of
 from .recording import ATTRIBUTE, begin
 from .session import INSIDE, SESSION
 
@@ -28,7 +29,7 @@ from .session import INSIDE, SESSION
 _LAST_CHARACTERS = 20_000
 # Lines of such a traceback that are the same for every bench.
 _OUR_OWN_FRAMES = re.compile(
-    r'^  File "[^"]*([/\\](_pytest|pluggy)[/\\]|isolated\.py"|<frozen runpy>"|<string>").*\n?', re.MULTILINE
+    r'^  File "[^"]*([/\\](_pytest|pluggy)[/\\]|inside\.py"|<frozen runpy>"|<string>").*\n?', re.MULTILINE
 )
 
 
@@ -150,23 +151,27 @@ def _report(item: pytest.Item, what: Any, when: Any, said: str = "") -> pytest.T
 
 
 def _request(item: pytest.Item) -> dict[str, Any]:
-    """What the child must know to be the same session with one item, in plain values."""
-    config = item.config
+    folders = getattr(item.config, "_tmp_path_factory", None)
+    return request_of(item.config) | {
+        "items": [(str(item.path), names_of(item))],
+        "workerinput": getattr(item.config, "workerinput", None),
+        "basetemp": str(folders.mktemp("isolated")) if folders else None,
+    }
+
+
+def request_of(config: pytest.Config) -> dict[str, Any]:
+    """What a child must know to be the same session as this one, in plain values; its items are added."""
     given = config.invocation_params
     arguments = [str(argument) for argument in given.args]
     if config.pluginmanager.has_plugin("_cov"):  # it would erase what was covered here
         arguments.append("--no-cov")
-    folders = getattr(config, "_tmp_path_factory", None)
     return {
-        "inside": str(Path(__file__).with_name("isolated.py")),
+        "inside": str(Path(__file__).with_name("inside.py")),
         "path": list(sys.path),
         "argv": list(sys.argv),
         "arguments": arguments,
         "plugins": [plugin for plugin in given.plugins or () if isinstance(plugin, str)],
         "folder": str(given.dir),
-        "file": str(item.path),
-        # not its nodeid, to which xdist adds a group
-        "names": [node.name for node in item.listchain() if isinstance(node, (pytest.Class, pytest.Item))],
-        "workerinput": getattr(config, "workerinput", None),
-        "basetemp": str(folders.mktemp("isolated")) if folders else None,
+        "workerinput": None,
+        "basetemp": None,
     }

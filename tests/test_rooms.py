@@ -14,7 +14,7 @@ HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxrun
          "pynvml", "psutil", "filelock", "duckdb", "accelerate", "gguf", "tokenizers", "safetensors"}  # fmt: skip
 #: The pytest skin.
 SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs",
-        "isolation", "isolated"}  # fmt: skip
+        "isolation", "inside", "paired"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
@@ -102,6 +102,8 @@ def test_every_room_has_its_place():
         "cold",
         "quiet",
         "child",
+        "conduct",
+        "gate",
         "journal",
         "environment",
         "models",
