@@ -27,6 +27,15 @@ _START = (
 _GRACE_SECONDS = 3.0
 
 
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+    hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+    return f"crashed: signal {name}{hint}"
+
+
 class Child:
     """A process in a group of its own: what it started ends with it."""
 

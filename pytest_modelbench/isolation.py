@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from .child import Child
+from .child import Child, ending
 from .errors import Lost, UsageError
 from .fixtures import Failed
 from .inside import names_of
@@ -118,12 +118,8 @@ def _follow(item: pytest.Item, child: Child, seconds: float | None, reports: lis
 
 def _how_it_ended(status: int, reports: list[pytest.TestReport]) -> str:
     """What to say of the end of a process; nothing when it gave every report and ended as pytest does."""
-    if status < 0:
-        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
-        hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
-        return f"crashed: signal {name}{hint}"
     complete = any(report.when == "teardown" for report in reports)
-    return "" if complete and status in set(pytest.ExitCode) else f"exit status {status}"
+    return "" if complete and status in set(pytest.ExitCode) else ending(status)
 
 
 def _of_lost(
