@@ -28,7 +28,8 @@ def bench_first_token(model, dataset, measure):
 @pytest.mark.variants("eager", "compiled")
 @pytest.mark.devices("cuda")
 @pytest.mark.datasets("synthetic:prompts?tokens=128&n=8")
-def bench_generate_1b(model, dataset, measure):
-    prompts = dataset.cut(model.tokenizer, tokens=128)
-    run = measure(model.generate, prompts, max_new_tokens=64)
+@pytest.mark.parametrize("batch_size", [1, 8])
+def bench_generate_1b(model, dataset, batch_size, measure):
+    prompts = dataset.cut(model.tokenizer, tokens=128)[:batch_size]
+    run = measure(model.generate, prompts, max_new_tokens=64, min_new_tokens=64)
     run.count(tokens=run.output.new_tokens)

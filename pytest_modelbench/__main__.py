@@ -6,6 +6,7 @@ Exit status: 0 done, 1 done and something is worse than its limit, 2 it could no
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,7 +14,12 @@ from importlib import import_module
 from .errors import ModelbenchError
 
 #: Command -> what it does; the module in `commands/` is imported when it is asked for.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "list": "list stored Records, or sessions",
+    "show": "show one stored Record",
+    "report": "write reports of stored Records",
+    "copy": "copy Records from one store to another",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,9 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(given)
     try:
         status: int = asked.run(asked)
+        sys.stdout.flush()
     except ModelbenchError as error:
         print(f"modelbench {asked.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head` has seen enough; what is left in the buffer must not be tried again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return status
 
 

@@ -16,6 +16,19 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "static": "variants.static",
         "compiled": "variants.compiled",
         "onnx": "variants.onnx",
+        "fp32": "variants.dtypes",
+        "fp16": "variants.dtypes",
+        "bf16": "variants.dtypes",
+        "tf32": "variants.dtypes",
+        "sdpa": "variants.attention",
+        "eager-attention": "variants.attention",
+        "flash_attention_2": "variants.attention",
+        "flex_attention": "variants.attention",
+        "bnb-int8": "variants.bitsandbytes",
+        "bnb-nf4": "variants.bitsandbytes",
+        "bnb-fp4": "variants.bitsandbytes",
+        "torchao-int8": "variants.torchao",
+        "torchao-int8-dynamic": "variants.torchao",
     },
     "metric": {"exact_match": "metrics.text", "contains": "metrics.text", "accuracy": "metrics.classify"},
     "sampler": {
@@ -26,7 +39,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "apple": "samplers.apple",
     },
     "store": {"parquet": "stores.parquet"},
-    "report": {"html": "reports.html"},
+    "report": {"html": "reports.html", "csv": "reports.table", "json": "reports.table"},
 }
 
 

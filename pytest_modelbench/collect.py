@@ -176,10 +176,9 @@ def _check(axis: str, text: str, catalog: Catalog, where: str) -> None:
 
         parse_device(text, where)
     elif axis == "variant":
-        from .variants import names
+        from .variants import parse as parse_variant
 
-        for name, _ in names(text):
-            catalog.check("variant", name, where=where)
+        parse_variant(text, catalog, where)
     else:
         from .source import parse
 

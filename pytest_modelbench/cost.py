@@ -8,6 +8,7 @@ halving it for the causal mask.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import mean
 from typing import Literal
 
 from .record import Record, Timing
@@ -89,7 +90,7 @@ def mbu(record: Record) -> float | None:
 
     Source: Databricks, "LLM Inference Performance Engineering: Best Practices".
     """
-    each_token = _tpot(record)
+    each_token = tpot(record.tokens) if record.tokens else None
     if record.cost.step_bytes is not None and each_token is not None:
         return _ratio(record.cost.step_bytes, each_token, record.cost.peak_bytes_per_second)
     return _ratio(record.cost.bytes_moved, _seconds(record), record.cost.peak_bytes_per_second)
@@ -102,8 +103,10 @@ def bound_by(record: Record) -> Bound | None:
     third; else whichever accounts for more.
     """
     timing = record.timing
-    if timing and timing.device_seconds and sum(timing.device_seconds) < DEVICE_BUSY_RATIO * sum(timing.rounds_seconds):
-        return "host"
+    if timing and timing.device_seconds:
+        busy, whole = mean(timing.device_seconds), mean(timing.rounds_seconds)  # not of the same rounds where held
+        if busy < DEVICE_BUSY_RATIO * whole:
+            return "host"
     arithmetic = mfu(record)
     memory = _ratio(record.cost.bytes_moved, _seconds(record), record.cost.peak_bytes_per_second)
     known = [share for share in (arithmetic, memory) if share is not None]
@@ -116,13 +119,6 @@ def bound_by(record: Record) -> Bound | None:
 
 def _seconds(record: Record) -> float | None:
     return call_seconds(record.timing) if record.timing and record.timing.rounds_seconds else None
-
-
-def _tpot(record: Record) -> float | None:
-    times = record.tokens
-    if times is None or not times.ttft_seconds:
-        return None
-    return tpot(median(times.ttft_seconds), median(times.e2el_seconds), times.new_tokens / times.batch_size)
 
 
 def _ratio(work: float | None, seconds: float | None, peak: float | None) -> float | None:

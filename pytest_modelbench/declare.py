@@ -25,6 +25,13 @@ EXTRAS = {
     "onnx": "pytest-modelbench[onnx]",
     "onnxruntime": "pytest-modelbench[onnx]",
     "onnxscript": "pytest-modelbench[onnx]",
+    "onnxruntime_genai": "pytest-modelbench[genai]",
+    "openvino": "pytest-modelbench[openvino]",
+    "bitsandbytes": "pytest-modelbench[quantization]",
+    "torchao": "pytest-modelbench[quantization]",
+    "kernels": "pytest-modelbench[kernels]",
+    "liger_kernel": "liger-kernel",
+    "flash_attn": "flash-attn",
     "datasets": "pytest-modelbench[data]",
     "evaluate": "pytest-modelbench[metrics]",
     "sklearn": "pytest-modelbench[metrics]",
@@ -40,6 +47,8 @@ class Declared:
     name: str
     function: Callable[..., Any]
     requires: tuple[str, ...] = ()
+    #: Of a variant: what of a run it decides (`variants.PARTS`); "" may stand beside anything.
+    decides: str = ""
 
     @property
     def place(self) -> str:
@@ -70,24 +79,29 @@ def check_requirements(what: str, requires: tuple[str, ...]) -> None:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _label(kind: Kind, function: Callable[..., Any], name: str | None, requires: tuple[str, ...]) -> Declared:
-    return Declared(kind, name or function.__name__.replace("_", "-"), function, requires)
+def _label(
+    kind: Kind, function: Callable[..., Any], name: str | None, requires: tuple[str, ...], decides: str = ""
+) -> Declared:
+    return Declared(kind, name or function.__name__.replace("_", "-"), function, requires, decides)
 
 
 @overload
 def variant(name: Callable[..., Any]) -> Declared: ...
 @overload
-def variant(name: str | None = None, *, requires: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Declared]: ...
 def variant(
-    name: str | Callable[..., Any] | None = None, *, requires: tuple[str, ...] = ()
+    name: str | None = None, *, requires: tuple[str, ...] = (), decides: str = ""
+) -> Callable[[Callable[..., Any]], Declared]: ...
+def variant(
+    name: str | Callable[..., Any] | None = None, *, requires: tuple[str, ...] = (), decides: str = ""
 ) -> Declared | Callable[[Callable[..., Any]], Declared]:
     """Label a function that takes a Model and gives it back run another way: `f(model)` or `f(model, option)`.
 
     The name is the function's, with `-` for `_`. `option` is what stands after the colon: `compiled:max-autotune`.
+    `decides` names a part of the run (`variants.PARTS`), of which a composition has one: "dtype", "runtime", ...
     """
     if callable(name):
         return _label("variant", name, None, requires)
-    return lambda function: _label("variant", function, name, requires)
+    return lambda function: _label("variant", function, name, requires, decides)
 
 
 def metric(

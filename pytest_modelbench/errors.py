@@ -7,6 +7,7 @@
     │   ├── UnknownName     a name that nothing declares, with the near one
     │   └── DuplicateName   one name, two things, with both places
     ├── Unavailable         the device, library or file is not here: the bench skips with the remedy
+    │   └── Unsupported     this variant cannot run this model or device: the bench skips with the reason
     ├── Refused             unsafe unless asked for by name: pickled weights, a model's own code
     ├── Fallback            something else ran than was asked: the Record is `invalid`, nothing is timed
     ├── Lost                the process of an isolated bench crashed or hung: the Record is `error`
@@ -51,6 +52,10 @@ class DuplicateName(UsageError):
 
 class Unavailable(ModelbenchError):
     """The device, library or file is not here; the message ends with the remedy."""
+
+
+class Unsupported(Unavailable):
+    """This variant cannot run this model, or not on this device; the message says what can."""
 
 
 class Refused(ModelbenchError):

@@ -45,6 +45,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def written_whole(place: Path, content: str | bytes, what: str) -> Path:
+    """Write a file in one piece, its folder made; text as UTF-8, what no UTF-8 can say escaped. Gives `place` back."""
+    place = Path(place)
+    encoded = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with written_to(place, what):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(place) as file:
+            file.write(encoded)
+    return place
+
+
 def ignored_folder(folder: Path, but: tuple[str, ...] = ()) -> None:
     """Make `folder`, and let git ignore what is written in it, except what `but` names."""
     folder.mkdir(parents=True, exist_ok=True)

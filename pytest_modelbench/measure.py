@@ -34,6 +34,10 @@ EMPTY_ROUNDS = 11
 # recorded as the host enters and leaves the call, so that the spans differ by what waiting costs, and no more.
 # Chosen here: several times the cost of an empty round, and no less than one in twenty.
 UNSEEN_TIMERS, UNSEEN_RATIO = 5, 0.05
+# What starts on an idle device starts when the host has sent it: 20 to 130 us later, read on an H100, the longer the
+# host had slept. Rounds shorter than this (chosen here: of it that is under 0.3 %) are followed by rounds whose queue
+# is held while the host sends (as nvbench's blocking kernel does), and the device's seconds are theirs.
+HELD_BELOW_SECONDS, HELD_ROUNDS = 0.05, 11
 # Chosen here: the smallest number with a median that one outlier does not move.
 LEAST_ROUNDS = 3
 # CUDA-graph modes record on their second and third call; llama-bench varied by 68 % until its fourth.
@@ -179,8 +183,11 @@ class Measure:
                         timed, output = self._round(call, loops, self.flush)
                         if rounds.add(timed) and isinstance(output, Generation):
                             clocks.append(output.clock())
+                held = self._held(call, loops, rounds)
                 self.afterwards(lambda calls: self._round(call, calls)[0].seconds, each_seconds)
-                run.timing = rounds.timing("repeat", loops, warmup_calls + 1, first, timer_seconds, run.notes)
+                run.timing = rounds.timing(
+                    "repeat", loops, warmup_calls + 1, first, timer_seconds, run.notes, held=held
+                )
                 if clocks:
                     run.tokens = _token_times(clocks, output)
         run.output, run.outputs = output, [output]
@@ -281,13 +288,15 @@ class Measure:
         return agreed or loops
 
     def _round(
-        self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None
+        self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None, held: bool = False
     ) -> tuple[_Round, Any]:
-        """One round of `loops` calls, or of none: its times, and the last output."""
+        """One round of `loops` calls, or of none: its times, and the last output. `held`: see HELD_BELOW_SECONDS."""
         device, output, turns = self.device, None, repeat(None, loops)
         if flush:
             flush()
         device.synchronise()
+        if held:
+            device.hold()
         before = device.mark()
         started_ns = perf_counter_ns()
         for _ in turns:
@@ -298,6 +307,15 @@ class Measure:
         device_seconds, calls = device.between_seconds(before, after), max(loops, 1)
         each_seconds = None if device_seconds is None else device_seconds / calls
         return _Round(started_ns, seconds_of(ended_ns - started_ns, calls), each_seconds), output
+
+    def _held(self, call: Callable[[], Any], loops: int, rounds: _Rounds) -> tuple[float, ...]:
+        """Seconds of a call on the device, in rounds whose queue was held; empty for long rounds and other devices."""
+        if rounds.round_seconds(loops) >= HELD_BELOW_SECONDS or not self.device.hold():
+            return ()
+        again = [
+            self._round(call, loops, self.flush, held=True)[0] for _ in range(min(len(rounds.rounds), HELD_ROUNDS))
+        ]
+        return tuple(timed.device_seconds for timed in again if timed.device_seconds is not None)
 
     def _timer_seconds(self) -> float:
         """What a round without a call reads, and no less than one tick of the clock."""
@@ -403,23 +421,29 @@ class _Rounds:
         timer_seconds: float,
         notes: list[str],
         stopped_by: Any = None,
+        held: tuple[float, ...] = (),
     ) -> Timing:
         device_seconds = tuple(timed.device_seconds for timed in self.rounds if timed.device_seconds is not None)
         if device_seconds and self._unseen(device_seconds, loops, timer_seconds):
-            device_seconds = ()
+            device_seconds = held = ()
             notes.append("no device times: work ran on a stream that the current one does not wait for")
         return Timing(
             verb,
             tuple(timed.seconds for timed in self.rounds),
             tuple(timed.started_ns for timed in self.rounds),
-            device_seconds,
+            held or device_seconds,
             loops=loops,
             warmup_calls=warmup_calls,
             first_call_seconds=first.seconds,
             stopped_by=stopped_by or self.stopped_by,
             cold=self.cold,
             timer_seconds=timer_seconds,
+            device_held=bool(held),
         )
+
+    def round_seconds(self, loops: int) -> float:
+        """The length of a round."""
+        return median([timed.seconds for timed in self.rounds]) * loops
 
     def _unseen(self, device_seconds: Sequence[float], loops: int, timer_seconds: float) -> bool:
         """Whether the device's events missed work that the host waited for."""

@@ -32,6 +32,8 @@ class Model:
     facts: ModelFacts
     #: What variants asked of the loading, by option.
     load_options: dict[str, Any] = field(default_factory=dict)
+    #: Applied to what was loaded, in their order: quantizers, replaced layers.
+    changes: list[Callable[[Any], Any]] = field(default_factory=list)
     #: Run at close, last first: sessions, temporary folders.
     closers: list[Callable[[], None]] = field(default_factory=list)
     #: Given by variants whose runtime starts at the first call: what compiled, which provider ran.
@@ -58,7 +60,10 @@ class Model:
             )
         if self._module is None:
             started = perf_counter()
-            self._module = self.load(self.load_options)
+            module = self.load(self.load_options)
+            for change in self.changes:
+                module = change(module)
+            self._module = module
             self.device.synchronise()
             self.note(load_seconds=perf_counter() - started, **self._asked(), **self.describe(self._module))
         return self._module
@@ -108,6 +113,17 @@ class Model:
                 )
         self.load_options |= options
 
+    def change_with(self, change: Callable[[Any], Any]) -> None:
+        """Have the loaded thing changed before anything runs it: `change(module) -> module`.
+
+        Raises UsageError when something may have run it already.
+        """
+        if self.loaded or self._handed_to:
+            raise UsageError(
+                "layers must be changed before the weights are read: put that variant first in the composition"
+            )
+        self.changes.append(change)
+
     def note(self, **facts: Any) -> None:
         """Write facts about what really ran; unknown names go to the details."""
         own = {name: value for name, value in facts.items() if name in ModelFacts.__dataclass_fields__}
@@ -119,4 +135,5 @@ class Model:
         while self.closers:
             self.closers.pop()()
         self.proofs.clear()
+        self.changes.clear()
         self._module = None

@@ -35,6 +35,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="end a bench after S seconds, waiting for a device not counted; implies --bench-isolate, because a call "
         "that hangs in our own process cannot be stopped",
     )
+    add(
+        "--bench-fail",
+        metavar="LIMIT",
+        help="the change in time that the gate tolerates (5%%), or by name: seconds=5%%,peak_memory=2%%,score=1pt",
+    )
+    add("--bench-strict", action="store_true", help="what the gate cannot tell (unclear) fails too")
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add(
         "--bench-sampler-cost",
@@ -81,6 +87,10 @@ def read_settings(config: pytest.Config) -> Settings:
         raise UsageError(f"--bench-max-seconds {option.bench_max_seconds}: give seconds above 0")
     if option.bench_timeout is not None and not 0 < option.bench_timeout < float("inf"):
         raise UsageError(f"--bench-timeout {option.bench_timeout}: give seconds above 0")
+    if option.bench_fail is not None:
+        from .gate.limits import parse_fail
+
+        parse_fail(option.bench_fail)
     worker = getattr(config, "workerinput", None) or {}
     home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
@@ -102,6 +112,8 @@ def read_settings(config: pytest.Config) -> Settings:
         timeout_seconds=option.bench_timeout,
         trust_remote_code=frozenset(option.bench_trust_remote_code or ()),
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
+        fail=option.bench_fail,
+        strict=option.bench_strict,
         session=worker.get("modelbench_session") or _new_session(),
         worker=str(worker.get("workerid", "")),
     )

@@ -57,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "datasets(*sources, **options): data of a bench; the fixture `dataset` holds one; options: limit=16",
         "cold: flush the device's caches before each timed call of the bench, as --bench-cold does for all",
         "isolated(timeout=None): the bench runs in a fresh process, and is ended after `timeout` seconds",
+        "tolerance(**limits): the change that the gate tolerates in this bench: seconds='3%', score_accuracy='1pt'",
         "simulated: the bench measures a simulation; it runs with --bench-mock or by name, and its Records say so",
     ):
         config.addinivalue_line("markers", line)
@@ -110,9 +111,11 @@ class _BeforeSelection:
             return
         from .collect import narrow
         from .isolation import check
+        from .judging import check_tolerances
 
         with _as_usage_error():
             check(items)
+            check_tolerances(items)
             deselected = narrow(items, config.stash[SESSION].settings, config.args, _words(config))
         if deselected:
             config.hook.pytest_deselected(items=deselected)

@@ -4,7 +4,8 @@ Kept is what was measured (raw seconds, samples, items); statistics are function
 Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes bytes, energy joules, ratios 0 to 1.
 
 Schema history
-    1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds.
+    1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
+       Timing.device_held, Record.tolerance.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Timing:
     rounds_seconds: tuple[float, ...]
     #: Start of each round on the host's monotonic clock (`time.perf_counter_ns`); samples share this clock.
     started_ns: tuple[int, ...] = ()
-    #: Device span of one call in each round, by device events; empty where the device has none.
+    #: Device span of one call, by device events: in each round or, where `device_held`, in rounds of their own; empty
+    #: where the device has none.
     device_seconds: tuple[float, ...] = ()
     #: Calls in a round.
     loops: int = 1
@@ -78,6 +80,9 @@ class Timing:
     cold: bool = False
     #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.
     timer_seconds: float | None = None
+    #: Whether `device_seconds` are of rounds after the others, in which the device's queue was held until the host had
+    #: sent their work.
+    device_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -249,6 +254,8 @@ class Record:
     caveats: tuple[Caveat, ...] = ()
     #: Notes a person can act on that limit nothing.
     notes: tuple[str, ...] = ()
+    #: What its mark `tolerance` says: quantity -> limit, as it is written.
+    tolerance: dict[str, str] = field(default_factory=dict)
     # on what
     model: ModelFacts | None = None
     dataset: DatasetFacts | None = None
@@ -271,7 +278,7 @@ class Record:
     @property
     def record_id(self) -> str:
         """Short, stable within a session and across its files."""
-        return sha256(f"{self.session}\n{self.key}".encode()).hexdigest()[:16]
+        return sha256(f"{self.session}\n{self.key}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def to_dict(record: Record) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
 from .energy import idle, short_window
 from .errors import Fallback, Lost, UsageError
 from .fixtures import MEASURE, WATCH, Failed
+from .judging import tolerance
 from .measure import Run
 from .memory import asked_bytes, ran_out
 from .quantity import quantity_text
@@ -113,6 +114,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         samples=watch.samples if watch else (),
         caveats=(*run.caveats, *short_window(watch.samples, device.kind, run.timing)) if run and watch else (),
         notes=notes,
+        tolerance=tolerance(item),
         model=_facts(item, "model", ModelFacts),
         dataset=_facts(item, "dataset", DatasetFacts),
         environment=session.environment(device),

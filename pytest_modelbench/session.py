@@ -265,8 +265,9 @@ class Session:
 
     def summary(self, width: int, verbose: bool, color: bool) -> list[str]:
         """What the terminal says at the end: the table, notes, problems, and where the files are."""
-        lines = []
+        lines, said = [], self._verdicts_said(width, verbose, color)
         if self.records:
+            from .reports.terminal import MOST_LINES
             from .reports.terminal import lines as table
 
             seconds = monotonic() - self.started
@@ -278,13 +279,23 @@ class Session:
                 utf8=_utf8(),
                 report_places=[_from_here(path) for path in self.written],
                 seconds=seconds,
+                note="" if said else "Nothing to compare with.",
+                most_lines=MOST_LINES - len(said),
             )
         return [
             *lines,
+            *said,
             *self.notes,
             *self._cost_of_sampling(),
             *(f"modelbench: {problem}" for problem in self.problems),
         ]
+
+    def _verdicts_said(self, width: int, verbose: bool, color: bool) -> list[str]:
+        if self.verdicts is None:
+            return []
+        from .reports.verdicts import lines
+
+        return lines(self.verdicts, width=width, verbose=verbose, color=color, utf8=_utf8())
 
     def _cost_of_sampling(self) -> list[str]:
         """What workers or this process said of it, where it was asked for."""

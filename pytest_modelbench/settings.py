@@ -34,5 +34,9 @@ class Settings:
     #: Models whose own code may run, and whose pickled weights may be opened, each by name.
     trust_remote_code: frozenset[str] = frozenset()
     allow_pickle: frozenset[str] = frozenset()
+    #: What the gate tolerates where a bench's mark says nothing (see `gate/limits.py`); None: what is usual.
+    fail: str | None = None
+    #: Whether `unclear` and advisory verdicts fail too.
+    strict: bool = False
     session: str = ""
     worker: str = ""

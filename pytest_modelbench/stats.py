@@ -10,6 +10,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .record import TokenTimes
 
 #: Under this many values a 99th percentile is an order statistic of the top one or two: it is not given.
 #: At n = 100 the interval of a p99 first excludes the maximum being the only value above it (chosen here, for that).
@@ -54,13 +58,14 @@ def standard_error(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def tpot(ttft_seconds: float, e2el_seconds: float, tokens_per_sequence: float) -> float | None:
+def tpot(times: TokenTimes) -> float | None:
     """Time per output token: (e2el - ttft) / (n - 1), None when n < 2 (vLLM's and MLPerf's definition).
 
-    >>> tpot(1.0, 3.0, 5)
-    0.5
+    The median of it over the rounds; n is of the longest sequence, whose last token e2el is.
     """
-    return (e2el_seconds - ttft_seconds) / (tokens_per_sequence - 1) if tokens_per_sequence >= 2 else None
+    each = zip(times.ttft_seconds, times.e2el_seconds, times.itl_seconds, strict=True)
+    found = [(e2el - ttft) / len(gaps) for ttft, e2el, gaps in each if gaps]
+    return median(found) if found else None
 
 
 BLOCKS = 10

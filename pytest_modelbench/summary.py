@@ -129,15 +129,14 @@ def _tokens(record: Record) -> dict[str, Any]:
     gaps = sorted(gap for gaps in times.itl_seconds for gap in gaps)
     ttft, e2el = median(times.ttft_seconds), median(times.e2el_seconds)
     # a step gives a token to each sequence of the batch, but to those that ended before the others
-    steps = max(map(len, times.itl_seconds)) + 1
-    missing = times.batch_size * steps - times.new_tokens
+    missing = times.batch_size * (max(map(len, times.itl_seconds)) + 1) - times.new_tokens
     decode = [(times.batch_size * len(gaps) - missing) / sum(gaps) for gaps in times.itl_seconds if sum(gaps) > 0]
     columns |= {
         "ttft_seconds": ttft,
         "ttft_device_seconds": median(times.ttft_device_seconds) if times.ttft_device_seconds else None,
         "itl_p50_seconds": median(gaps) if gaps else None,
         "itl_p95_seconds": quantile(gaps, 0.95) if gaps else None,
-        "tpot_seconds": tpot(ttft, e2el, steps),  # of the longest sequence, whose last token e2el is
+        "tpot_seconds": tpot(times),
         "e2el_seconds": e2el,
         "prefill_tokens_per_second": times.prompt_tokens / ttft if times.prompt_tokens and ttft else None,
         "decode_tokens_per_second": median(decode) if decode else None,

@@ -44,6 +44,9 @@ class Verdict:
     high: float | None = None
     #: Process pairs it rests on; for a stored baseline its sessions.
     pairs: int | None = None
+    #: Of a score: the items that both sides judged, and how many of them came out differently.
+    items: int | None = None
+    differing: int | None = None
     #: The tolerated change, above zero, in the harmful direction; in the unit of `change`.
     limit: float | None = None
     #: The smallest change that would have been seen.

@@ -19,6 +19,7 @@ import pytest
 from pyarrow import parquet
 
 import pytest_modelbench
+from pytest_modelbench import __main__ as commands
 from pytest_modelbench import environment, errors, fixtures, hookspecs, options, plugin, record
 from pytest_modelbench.catalog import BUILT_IN
 from pytest_modelbench.stores.parquet import _KINDS, Parquet
@@ -103,6 +104,7 @@ THERE_IS = {
     "hook": [name for name in vars(hookspecs) if name.startswith("pytest_")],
     **{kind: list(names) for kind, names in BUILT_IN.items()},
     "mode": list(MODES),
+    "command": list(commands.COMMANDS),
     "task": [task.name for task in TASKS],
     "public name": list(pytest_modelbench.__all__),
     "caveat": list(record.CAVEATS),

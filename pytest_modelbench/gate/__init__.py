@@ -1,1 +1,1 @@
-"""The gate: Records against a baseline become Verdicts. What each is worth: docs/explanation/how-the-gate-decides.md."""
+"""The gate: Records against a baseline become Verdicts; what is tolerated. The manual: docs/reference/gate.md."""

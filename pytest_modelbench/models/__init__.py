@@ -4,6 +4,8 @@ open_model(source, device, settings)
     checkpoint.py   source → a folder with a configuration and weights (hub.py, gguf.py), or random_weights.py
     tasks.py        configuration → task → family
     text.py         decoder-only text models: generate and stream, on any decoder
+    encoder.py      text models that read: embed, classify, tag, fill, answer
+forward_model.py    what the families of one pass share: verbs around a replaceable `forward`
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ def open_model(source: Source, device: Device, settings: Settings) -> Model:
 
     check_requirements(f"model {source.text!r}", ("torch", "transformers"))
     checkpoint = find(source, settings)
-    task = task_of(checkpoint.config, where=f"model {source.text!r}")
+    task, why = task_of(checkpoint.config, where=f"model {source.text!r}")
     family = import_module(f".{task.family}", __name__)
-    return cast("Model", family.open_family(source, device, checkpoint, task.name))
+    model = cast("Model", family.open_family(source, device, checkpoint, task))
+    model.note(task_chosen_by=why)
+    return model

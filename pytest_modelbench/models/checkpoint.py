@@ -23,13 +23,15 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `text.py` needs to read a model."""
+    """What a family needs to read a model."""
 
     #: `config.json` as a dict.
     config: dict[str, Any]
     #: Reads the module on a device: `read_module(auto_class, torch device name, options)`.
     read_module: Callable[[Any, str, dict[str, Any]], Any]
     read_tokenizer: Callable[[], Any]
+    #: Where its files are; None for weights that are made.
+    folder: Path | None = None
     revision: str | None = None
     #: Further facts: where the numbers come from.
     details: dict[str, str] = field(default_factory=dict)
@@ -153,6 +155,7 @@ def _in_folder(
         config,
         lambda kind, where, options: read_module(folder, source, kind, where, options, own_code, pickled),
         lambda: read_tokenizer(folder, source, own_code),
+        folder,
         revision,
         # a revision says which weights they are; for a folder only their content does
         ({} if revision else {"digest": cache.content_digest(_weights(folder))}) | (details or {}),

@@ -2,6 +2,7 @@
 
 random:llama-1.2b                            a preset
 random:llama?hidden_size=256&dtype=float32   a transformers model type, with keys of its configuration
+random:bert?task=fill-mask                   of the tasks that a model type has, another than the first in TASKS' order
 ./config.json                                a configuration without its weights
 """
 
@@ -11,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownName, UsageError
+from ..tasks import TASKS
 from .checkpoint import Checkpoint
 from .reading import quietly, with_dtype
 
@@ -31,6 +33,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 2048,
         # Tied, an untrained model only repeats its last token, and two runtimes would agree on too little.
         "tie_word_embeddings": False,
+    },
+    # Small enough for a test of a second.
+    "bert-tiny": {
+        "model_type": "bert",
+        "vocab_size": 512,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 512,
     },
     # meta-llama/Llama-3.2-1B: 1.24 B parameters.
     "llama-1.2b": {
@@ -56,6 +68,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+#: Tasks whose calls end when the model says so.
+GENERATING = ("text-generation",)
+
 # Chosen here: any fixed number, so that two runs of one source compute the same.
 SEED = 20_240_925
 
@@ -63,9 +78,9 @@ SEED = 20_240_925
 def invent(source: Source, given: dict[str, Any] | None = None) -> Checkpoint:
     """A checkpoint of `source`, or of the `given` configuration, whose weights are drawn at reading."""
     keys = dict(given) if given is not None else _keys(source)
-    model_type = keys.pop("model_type", None)
+    model_type, task = keys.pop("model_type", None), keys.pop("task", None) if given is None else None
     asked = {"dtype": keys.pop("dtype")} if source.kind == "random" and "dtype" in keys else {}
-    config = _config(model_type, keys, source)
+    config = _config(model_type, task, keys, source)
     return Checkpoint(
         {**config.to_dict(), "architectures": config.architectures},
         lambda kind, where, options: _draw(config, kind, where, asked | options),
@@ -87,34 +102,62 @@ def _value(text: str) -> Any:
         return text
 
 
-def _config(model_type: str | None, keys: dict[str, Any], source: Source) -> Any:
+def _config(model_type: str | None, task: str | None, keys: dict[str, Any], source: Source) -> Any:
     from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 
-    if model_type not in CAUSAL:
-        known = set(CAUSAL) | set(PRESETS) if source.kind == "random" else set(CAUSAL)
-        raise _unknown(model_type, known, source)
+    if model_type not in _model_types():
+        raise _unknown(model_type, source)
     blank = AutoConfig.for_model(model_type)
+    classes = _classes(blank)
+    if task is not None and task not in classes:
+        raise UnknownName(f"task of {model_type}", task, classes, where=repr(source.text))
     # Without these a misspelt key would be kept by the configuration and change nothing.
     names = set(blank.to_dict()) | set(blank.attribute_map)
     for name in keys if source.kind == "random" else ():
         if name not in names:
             raise UnknownName(f"key of a {model_type} configuration", name, names, where=repr(source.text))
-    # Random weights never mean to stop, so every call makes as many tokens as it was asked for.
-    keys = keys | {"eos_token_id": None, "bos_token_id": None, "pad_token_id": 0}
+    task = task or next(iter(classes))
+    if task in GENERATING:
+        # Random weights never mean to stop, so every call makes as many tokens as it was asked for.
+        keys = keys | {"eos_token_id": None, "bos_token_id": None, "pad_token_id": 0}
     try:
         config = AutoConfig.for_model(model_type, **keys)
     except Exception as error:  # its validation raises classes of its own
         raise UsageError(f"model {source.text!r}: {model_type} refuses this configuration ({error})") from error
-    config.architectures = keys.get("architectures") or [CAUSAL[model_type]]
+    config.architectures = keys.get("architectures") or [classes[task]]
     return config
 
 
-def _unknown(model_type: str | None, known: set[str], source: Source) -> UsageError:
+def _classes(blank: Any) -> dict[str, str]:
+    """The tasks that a model type has here, and transformers' class for each; the usual one first."""
+    config, known = blank.to_dict(), {}
+    for task in TASKS:
+        name = _tables()[task.name].get(blank.model_type)
+        name = name[0] if isinstance(name, tuple) else name
+        if name and task.takes(name, config):
+            known[task.name] = name
+    # transformers has a text-generating class for BERT and its like too, which nobody means by `random:bert`
+    usual = [name for name in ("embedding",) if name in known and "fill-mask" in known]
+    return {name: known[name] for name in (*usual, *known)}
+
+
+def _tables() -> dict[str, Any]:
+    """transformers' classes by model type, for each task."""
+    from transformers.models.auto import modeling_auto
+
+    return {task.name: getattr(modeling_auto, task.classes) for task in TASKS}
+
+
+def _model_types() -> set[str]:
+    return {model_type for table in _tables().values() for model_type in table}
+
+
+def _unknown(model_type: str | None, source: Source) -> UsageError:
+    known = _model_types() | set(PRESETS if source.kind == "random" else ())
     error = UnknownName("architecture", str(model_type), known, where=repr(source.text))
-    # Two hundred names help nobody: keep the near one and the presets.
+    # Hundreds of names help nobody: keep the near one and the presets.
     text = str(error).split(" (known:")[0].rstrip(";")
-    return UsageError(f"{text}; it takes {', '.join(sorted(PRESETS))} or a decoder-only model type of transformers")
+    return UsageError(f"{text}; it takes {', '.join(sorted(PRESETS))} or a model type of transformers")
 
 
 def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
@@ -122,8 +165,8 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
     import torch
 
     options = with_dtype(options, where)
-    names = {"dtype", "attn_implementation"}
-    if unknown := set(options) - names:
+    while_reading = {name: options.pop(name) for name in ("quantization_config", "device_map") if name in options}
+    if unknown := set(options) - {"dtype", "attn_implementation"}:
         raise UsageError(
             f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model"
         )
@@ -131,7 +174,18 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
     with torch.random.fork_rng(devices), torch.device(where), quietly():
         torch.manual_seed(SEED)
         module = kind.from_config(config, **options)
+    if while_reading:
+        module = _read_back(module, kind, options | while_reading)
     return module.to(where).eval()
+
+
+def _read_back(module: Any, kind: Any, options: dict[str, Any]) -> Any:
+    """The module written and read again, for what transformers does while it reads: quantizers."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder, quietly():
+        module.save_pretrained(folder)
+        return kind.from_pretrained(folder, local_files_only=True, **options)
 
 
 def _tokenizer(vocab_size: int) -> Any:
@@ -156,6 +210,7 @@ def _tokenizer(vocab_size: int) -> Any:
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         unk_token="<unk>",
+        mask_token="<unk>",  # no text becomes <unk>, whose bytes are all there
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )

@@ -15,15 +15,17 @@ from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..model import Model
 from ..record import ModelFacts
 from .torch_decoder import TorchDecoder
+from .torch_forward import module_facts
 from .work import Work
 
 if TYPE_CHECKING:
     from ..device import Device
     from ..source import Source
+    from ..tasks import Task
     from .checkpoint import Checkpoint
 
 
-def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: str) -> TextModel:
+def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: Task) -> TextModel:
     """The TextModel of a checkpoint, its weights not yet read."""
 
     def load(options: dict[str, Any]) -> Any:
@@ -37,7 +39,9 @@ def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: st
         )
         return module
 
-    facts = ModelFacts(source.text, checkpoint.revision, task, (checkpoint.config.get("architectures") or [None])[0])
+    facts = ModelFacts(
+        source.text, checkpoint.revision, task.name, (checkpoint.config.get("architectures") or [None])[0]
+    )
     model = TextModel(source, device, load, facts, read_tokenizer=checkpoint.read_tokenizer)
     model.note(**checkpoint.details)
     return model
@@ -217,18 +221,3 @@ class TextModel(Model):
         # Rounds run with collections frozen: without this, cycles made before them would keep the weights.
         gc.unfreeze()
         gc.collect()
-
-
-def module_facts(module: Any) -> dict[str, Any]:
-    """What a torch module is: counted on its tensors, shared ones once."""
-    tensors = {tensor.data_ptr(): tensor for tensor in [*module.parameters(), *module.buffers()]}
-    floating = next((tensor for tensor in module.parameters() if tensor.is_floating_point()), None)
-    quantization = getattr(module.config, "quantization_config", None)
-    return {
-        "architecture": type(module).__name__,
-        "parameters": module.num_parameters(),
-        "weight_bytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
-        "dtype": str(floating.dtype).removeprefix("torch.") if floating is not None else None,
-        "attention": module.config._attn_implementation,
-        "quantization": str(getattr(quantization, "quant_method", quantization)) if quantization else None,
-    }

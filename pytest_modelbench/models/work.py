@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ..cost import Call, Sizes
 from ..record import Cost
+from ..weights import weight_bytes
 
 _COUNTED = "FlopCounterMode on a twin without weights, eager attention counted in full"
 _FORMULA = "2N + 4LHQT a token (PaLM, appendix B)"
@@ -158,8 +159,7 @@ def _sizes(module: Any, text: Any) -> Sizes | None:
         return None
     looked_up = embedding.weight if head.weight.data_ptr() != embedding.weight.data_ptr() else None
     own_embedding = looked_up.numel() if looked_up is not None else 0
-    tensors = {tensor.data_ptr(): tensor for tensor in [*module.parameters(), *module.buffers()]}
-    all_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    all_bytes = weight_bytes(module)
     vectors = sum(parameter.numel() for parameter in module.parameters() if parameter.dim() < 2)
     return Sizes(
         layers=layers,

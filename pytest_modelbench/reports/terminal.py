@@ -35,12 +35,13 @@ def lines(
     report_places: Sequence[Path] = (),
     seconds: float = 0.0,
     note: str = "Nothing to compare with.",
+    most_lines: int = MOST_LINES,
 ) -> list[str]:
     """The lines to print for some Records, none wider than `width` but for places and what cannot be cut."""
     groups = side_by_side(records)
     layout = _layout(groups, width)
     foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width)]
-    room = len(records) * 4 if verbose else MOST_LINES - 2 - len(foot)
+    room = len(records) * 4 if verbose else most_lines - 2 - len(foot)
     body, hidden = _body(groups, layout, room, width)
     if hidden:
         plural = "es" if hidden > 1 else ""

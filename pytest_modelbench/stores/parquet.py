@@ -7,7 +7,8 @@ with the raw numbers of the other two files, whole Records are read back.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count, islice
 from pathlib import Path
@@ -31,6 +32,8 @@ _TIMES = {
     "e2el": ("tokens", "e2el_seconds"),
 }
 _KINDS = [*_TIMES, "itl"]
+#: Columns of `records` that are no part of `summary.row`.
+_NOT_FLAT = {"environment", "detail"}
 #: Part of a Record -> its fields that stand in other columns and files.
 _WITHOUT: dict[str, dict[str, Any]] = {
     "record": {"environment": {}, "samples": ()},
@@ -93,6 +96,31 @@ class Parquet:
                     yield _whole(found, times, samples)
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreError(f"{path} is no file of Records: {error}; move it away or restore it") from error
+
+    def rows(
+        self,
+        *,
+        keys: Collection[str] | None = None,
+        columns: Sequence[str] | None = None,
+        enough: int | None = None,
+        most: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Flat rows as `summary.row` gives them, the oldest session first; raw numbers are not read.
+
+        `keys` picks benches, by `Record.key`. `columns` picks columns; one that a file lacks is None in its rows. With
+        `enough` the newest sessions are read, and no more than it takes to see each of `keys` in so many; `most` bounds
+        the files that are opened. Raises StoreError that names a file it cannot read.
+        """
+        found: list[list[dict[str, Any]]] = []
+        lacking = Counter(dict.fromkeys(keys or (), enough or 0))
+        names = sorted((self.place / "records").glob("*.parquet"), key=lambda path: path.stem, reverse=True)
+        for path in names[:most]:
+            found.append(_rows_of(path, None if keys is None else set(keys), columns))
+            if enough is not None:
+                lacking -= Counter({of_file["key"] for of_file in found[-1]})
+                if not lacking:
+                    break
+        return list(chain.from_iterable(reversed(found)))
 
 
 #: The class under its name for users: `--bench-store parquet:PLACE`.
@@ -268,8 +296,11 @@ def _write(path: Path, table: Any, raw: bool = False) -> None:
 # -- Records out of tables
 
 
-def _read(path: Path, names: list[str]) -> Any:
-    """Columns of one file. Raises StoreError that names a corrupt, newer or missing file."""
+def _read(path: Path, names: list[str] | None) -> Any:
+    """Columns of one file, or all that are flat; those it lacks are left out.
+
+    Raises StoreError that names a corrupt, newer or missing file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -280,10 +311,26 @@ def _read(path: Path, names: list[str]) -> Any:
                 raise StoreError(
                     f"cannot read {path}: schema {schema} is newer than {SCHEMA}; upgrade pytest-modelbench to read it"
                 )
-            return file.read(columns=names)
+            there = file.schema_arrow.names
+            names = [name for name in there if name not in _NOT_FLAT] if names is None else names
+            return file.read(columns=[name for name in names if name in there])
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise StoreError(f"cannot read {path}: {reason}; move it away or restore it") from error
+
+
+def _rows_of(path: Path, keys: set[str] | None, columns: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Rows of one file. Of pyarrow's ways to dicts, whole columns at once is the quickest: 1 ms a thousand rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = _read(path, None if columns is None else [*dict.fromkeys(["key", *columns])])
+    if keys is not None and not keys >= set(table["key"].to_pylist()):
+        table = table.filter(pc.is_in(table["key"], pa.array(sorted(keys), pa.string())))
+    names = table.column_names
+    values = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    lacking = dict.fromkeys(columns or ())
+    return [lacking | dict(zip(names, of_row, strict=True)) for of_row in values]
 
 
 class _Raw:

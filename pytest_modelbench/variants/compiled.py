@@ -22,7 +22,7 @@ from ..model import Model
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
-@variant(requires=("torch", "transformers"))
+@variant(requires=("torch", "transformers"), decides="steps")
 def compiled(model: Model, option: str | None = None) -> Model:
     """The model with its step compiled at the first call. Raises UnknownName for a mode torch does not have."""
     mode = option or "default"

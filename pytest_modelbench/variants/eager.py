@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ..declare import variant
-from ..errors import UsageError
 from ..model import Model
+from ..variants import no_option
 
 
 @variant(requires=("torch",))
 def eager(model: Model, option: str | None = None) -> Model:
     """The model as it was opened."""
-    if option:
-        raise UsageError(f"variant 'eager:{option}': eager has no options; write 'eager'")
+    no_option("eager", option)
     return model

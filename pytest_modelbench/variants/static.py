@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..model import Model
 
 
-@variant(requires=("torch", "transformers"))
+@variant(requires=("torch", "transformers"), decides="steps")
 def static(model: Model, option: str | None = None) -> Model:
     """The model with a static cache. Raises UsageError for a task that has none."""
     if option:

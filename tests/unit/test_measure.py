@@ -24,6 +24,7 @@ class FakeDevice:
 
     def __init__(self):
         self.marked = None
+        self.hold = lambda: False
 
     def synchronise(self):
         pass
@@ -172,6 +173,32 @@ def test_the_devices_own_clock_stands_beside_the_hosts(measure, clock):
     assert run.timing.device_seconds == (0.5,) * 3
     assert run.seconds == pytest.approx(0.51)
     assert run.notes == []
+
+
+def test_short_rounds_are_followed_by_rounds_whose_queue_is_held(measure, clock):
+    """The launch on an idle device is in the host's seconds, and not in the device's."""
+    held = []
+
+    def hold():
+        held.append(clock.now_ns)
+        return True
+
+    def call():
+        clock.work(0.004 if held else 0.0041)
+
+    measure.device.marked, measure.device.hold, measure.rounds = lambda: clock.now_ns * 1e-9, hold, 20
+    run = measure(call)
+    assert run.seconds == pytest.approx(0.0041)
+    assert run.timing.device_seconds == (pytest.approx(0.004),) * module.HELD_ROUNDS
+    assert run.timing.device_held
+    assert len(held) == module.HELD_ROUNDS + 1, "once more, to ask whether it can"
+
+
+def test_long_rounds_are_not_held(measure, clock):
+    measure.device.marked, measure.device.hold, measure.rounds = lambda: clock.now_ns * 1e-9, pytest.fail, 3
+    run = measure(clock.work, 1.1 * module.HELD_BELOW_SECONDS)
+    assert len(run.timing.device_seconds) == 3
+    assert not run.timing.device_held
 
 
 def test_device_times_that_miss_work_of_another_stream_are_left_out_and_said(measure, clock):

@@ -233,7 +233,7 @@ def test_the_preset_has_the_published_number_of_parameters():
     source = parse("random:llama-1.2b")
     keys = _keys(source)
     with torch.device("meta"):
-        module = AutoModelForCausalLM.from_config(_config(keys.pop("model_type"), keys, source))
+        module = AutoModelForCausalLM.from_config(_config(keys.pop("model_type"), None, keys, source))
     assert module.num_parameters() == 1_235_814_400
 
 

@@ -1,9 +1,11 @@
 """Quantiles, spread and the times of tokens."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from pytest_modelbench.record import TokenTimes
 from pytest_modelbench.stats import paired_change, precision_ratio, quantile, spread_ratio, standard_error, tpot
 
 
@@ -36,8 +38,17 @@ def test_standard_error_has_n_minus_one():
 
 
 def test_tpot_leaves_the_first_token_out():
-    assert tpot(1.0, 3.0, 5) == 0.5
-    assert tpot(1.0, 1.0, 1) is None
+    times = TokenTimes((1.0,), ((0.5,) * 4,), (3.0,), batch_size=1, prompt_tokens=8, new_tokens=5, taken_by="a test")
+    assert tpot(times) == 0.5
+    assert tpot(replace(times, itl_seconds=((),), e2el_seconds=(1.0,), new_tokens=1)) is None
+
+
+def test_tpot_of_rounds_of_different_lengths_is_no_mixture():
+    gaps = ((0.5,) * 2, (0.5,) * 2, (0.5,) * 16)
+    times = TokenTimes(
+        (1.0,) * 3, gaps, (2.0, 2.0, 9.0), batch_size=1, prompt_tokens=8, new_tokens=17, taken_by="a test"
+    )
+    assert tpot(times) == 0.5
 
 
 def test_precision_is_unknown_under_ten_rounds_and_perfect_where_all_are_equal():

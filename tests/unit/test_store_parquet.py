@@ -9,7 +9,9 @@ from records import FULL, ended, timed
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import StoreError
 from pytest_modelbench.record import Record, Score
-from pytest_modelbench.stores.parquet import Parquet
+from pytest_modelbench.stores import parquet as parquet_store
+from pytest_modelbench.stores.parquet import Parquet, _read
+from pytest_modelbench.summary import row
 
 
 @pytest.fixture
@@ -222,3 +224,49 @@ def test_samples_say_the_phase_they_were_taken_in(store):
         (10**9, 1.0, "prefill"),
         (2 * 10**9, 2.0, None),
     ]
+
+
+def session(number: int, *records: Record) -> list[Record]:
+    when = {"session": f"s{number}", "started_utc": f"2026-01-{number:02d}T10:00:00Z"}
+    return [replace(record, **when) for record in records]
+
+
+@pytest.fixture
+def nine(store):
+    """Nine sessions: the bench n=1 in each, n=2 in the odd ones, n=3 in the first."""
+    for number in range(1, 10):
+        benches = [timed(n="1")] + ([timed(n="2")] if number % 2 else []) + ([timed(n="3")] if number == 1 else [])
+        store.append(session(number, *benches))
+    return store
+
+
+def test_rows_are_the_flat_columns_of_every_record(nine):
+    nine.append(session(10, FULL))
+    rows = nine.rows()
+    assert [found["session"] for found in rows] == sorted(
+        (found["session"] for found in rows), key=lambda s: int(s[1:])
+    )
+    assert len(rows) == 16
+    assert rows[-1] == row(session(10, FULL)[0])
+
+
+def test_rows_of_some_benches_come_from_the_newest_files(nine):
+    one, two = timed(n="1").key, timed(n="2").key
+    rows = nine.rows(keys=[one, two], columns=["session", "median_seconds", "score_x"], enough=2)
+    assert [(found["key"], found["session"]) for found in rows] == [
+        (one, "s7"), (two, "s7"), (one, "s8"), (one, "s9"), (two, "s9"),
+    ]  # fmt: skip
+    assert rows[0] == {"key": one, "session": "s7", "median_seconds": 0.1, "score_x": None}
+
+
+def test_a_bench_that_nobody_has_is_not_looked_for_in_every_file(nine, monkeypatch):
+    opened = []
+    monkeypatch.setattr(parquet_store, "_read", lambda path, names: opened.append(path) or _read(path, names))
+    assert nine.rows(keys=["nobody"], enough=2, most=4) == []
+    assert len(opened) == 4
+
+
+def test_rows_name_a_damaged_file(nine):
+    (nine.place / "records" / "20260131T000000Z-x.parquet").write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="20260131T000000Z-x"):
+        nine.rows(enough=1, keys=[timed(n="1").key])

@@ -17,7 +17,7 @@ from ...model import Model
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-@variant(requires=("torch", "transformers", "onnx", "onnxruntime", "onnxscript"))
+@variant(requires=("torch", "transformers", "onnx", "onnxruntime", "onnxscript"), decides="runtime")
 def onnx(model: Model, option: str | None = None) -> Model:
     """The model as ONNX. Raises Unavailable without the device's provider, Fallback when another one ran."""
     from .decoder import OnnxDecoder
