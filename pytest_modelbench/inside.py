@@ -166,6 +166,8 @@ class _Side:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Order items as both sides have them, whatever the plugins and conftests here did to them."""
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            return
         order = {tuple(key): number for number, key in self._pair["numbers"]}
         self._numbers = {self._key(item): order[self._key(item)] for item in session.items}
         session.items.sort(key=lambda item: self._numbers[self._key(item)])
@@ -179,8 +181,7 @@ class _Side:
         self._told.get()
 
     def pytest_sessionfinish(self) -> None:
-        root = Path(self._pair["others"]) if self._pair["others"] else None
-        self._inside.say("foreign", _loaded_from(root) if root else [])
+        self._inside.say("foreign", _foreign(self._pair["root"], self._pair["others"]) if self._pair["others"] else [])
 
     def _key(self, item: pytest.Item) -> tuple[str, ...]:
         return (str(item.path), *names_of(item))
@@ -193,12 +194,14 @@ class _Side:
             item.callspec.params["variant"] = Wanted(self._pair["variant"])  # type: ignore[attr-defined]
 
 
-def _loaded_from(root: Path) -> list[str]:
-    """Modules that were read from a folder that is the other side's, packages of the environment left out."""
+def _foreign(own: str, others: str) -> list[str]:
+    """Modules that were read from the other side's folder, packages of the environment left out."""
     found = []
     for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and name != "__main__" and root in Path(file).parents and "site-packages" not in Path(file).parts:
+        path = Path(getattr(module, "__file__", None) or "")
+        roots = [str(parent) for parent in path.parents if str(parent) in (own, others)]
+        # one side's folder may lie in the other's: the nearest counts
+        if roots[:1] == [others] and name != "__main__" and "site-packages" not in path.parts:
             found.append(name)
     return found
 

@@ -88,7 +88,7 @@ def _reports(item: pytest.Item) -> list[pytest.TestReport]:
         errors.seek(0)
         said = _OUR_OWN_FRAMES.sub("", errors.read().decode(errors="replace")).strip()[-_LAST_CHARACTERS:]
     if lost:
-        reports = [*reports, *_of_lost(item, lost, said, reports)]
+        reports = [*reports, *reports_of_lost(item, lost, said, reports)]
     for report in reports:
         report.nodeid, report.location = item.nodeid, item.location
         if record := getattr(report, ATTRIBUTE, None):
@@ -122,7 +122,7 @@ def _how_it_ended(status: int, reports: list[pytest.TestReport]) -> str:
     return "" if complete and status in set(pytest.ExitCode) else ending(status)
 
 
-def _of_lost(
+def reports_of_lost(
     item: pytest.Item, reason: str, said: str, reports: list[pytest.TestReport]
 ) -> Iterator[pytest.TestReport]:
     """Reports of the phase in which the process was lost, and of those after it."""
@@ -133,12 +133,13 @@ def _of_lost(
     def lost() -> None:
         raise Failed(Lost(reason))
 
-    yield _report(item, lost, when, said)
+    yield report_of(item, lost, when, said)
     if when != "teardown":
-        yield _report(item, lambda: None, "teardown")
+        yield report_of(item, lambda: None, "teardown")
 
 
-def _report(item: pytest.Item, what: Any, when: Any, said: str = "") -> pytest.TestReport:
+def report_of(item: pytest.Item, what: Any, when: Any, said: str = "") -> pytest.TestReport:
+    """The report of one phase of a bench that did not run here; `what` raises what it is to report."""
     call = pytest.CallInfo.from_call(what, when=when)
     report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
     if said:

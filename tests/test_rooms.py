@@ -108,7 +108,6 @@ def test_every_room_has_its_place():
         "gate",
         "journal",
         "environment",
-        "gate",
         "models",
         "commands",
     }

@@ -193,7 +193,9 @@ class Duet:
         player.take_back(said)
         return None
 
-    def _conduct(self, players: Sequence[_Player], ready: dict[Side, tuple[float, int, int | None]], to: Played) -> None:
+    def _conduct(
+        self, players: Sequence[_Player], ready: dict[Side, tuple[float, int, int | None]], to: Played
+    ) -> None:
         loops = max(loops for _, loops, _ in ready.values())
         seconds = max(seconds for seconds, _, _ in ready.values()) * loops
         of = {player.side: player for player in players}
@@ -209,9 +211,7 @@ class Duet:
             to.blocks.append(Block({s: v[0] for s, v in values.items()}, {s: v[1] for s, v in values.items()}))
         to.seconds = perf_counter() - began
 
-    def _alone(
-        self, player: _Player, number: int, plans: dict[int, Plan], to: Played
-    ) -> list[tuple[float, float]]:
+    def _alone(self, player: _Player, number: int, plans: dict[int, Plan], to: Played) -> list[tuple[float, float]]:
         """All blocks of one side; the first side's lengths make the plan of both."""
         found: list[tuple[float, float]] = []
         if ready := self._set_up(player, number):

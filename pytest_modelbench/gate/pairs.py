@@ -23,6 +23,9 @@ SCREEN_ERROR, CLEAR_ERROR = 0.02, 0.05
 #: The chance, over all benches and looks, that fresh pairs confirm what is not there (Holm 1979, "A simple
 #: sequentially rejective multiple test procedure"): what the project promises of a suite.
 FAMILY_ERROR = 0.01
+#: The chance, for one bench, that memory, energy or tokens a second are called worse where they are not. Chosen here: a
+#: twentieth of the family's, as if each of twenty benches were judged by it.
+MEMORY_ERROR = FAMILY_ERROR / 20
 #: The canary's own change explains the bench's where it is at least so much of it. Chosen here.
 CANARY_SHARE = 0.5
 
@@ -69,6 +72,10 @@ class Estimate:
         variance = max(statistics.variance(values), within)
         return cls(hodges_lehmann(values), math.sqrt(variance / len(values)), len(values))
 
+    def turned(self) -> Estimate:
+        """The same, seen from the other side."""
+        return Estimate(-self.change, self.error, self.pairs)
+
     @property
     def df(self) -> int:
         """Degrees of freedom."""
@@ -86,10 +93,10 @@ class Estimate:
         """The chance of such a change, or a larger one, where there is none."""
         return student_tail(self.change / self.error, self.df) if self.error else float(self.change <= 0)
 
-    def detectable(self, limit: float) -> float:
-        """The least change that these pairs would have shown with a chance of four in five."""
+    def detectable(self) -> float:
+        """The least change that so many pairs show with a chance of four in five."""
         certain = student_quantile(SCREEN_ERROR * weight(self.pairs), self.df)
-        return max(limit, (certain + student_quantile(0.2, self.df)) * self.error)
+        return (certain + student_quantile(0.2, self.df)) * self.error
 
 
 def weight(pairs: int) -> float:
@@ -118,7 +125,9 @@ def confirm(fresh: Mapping[str, Sequence[PairChange]], limits: Mapping[str, floa
     """What pairs that were not screened with say of all that was suspected, by Holm's rule over all of it."""
     found = {name: Estimate.of(changes) for name, changes in fresh.items() if len(changes) >= LEAST_PAIRS}
     chances = {
-        name: found[name].slower_by_chance() if name in found and found[name].change >= math.log1p(limits[name]) else 1.0
+        name: found[name].slower_by_chance()
+        if name in found and found[name].change >= math.log1p(limits[name])
+        else 1.0
         for name in fresh
     }
     said: dict[str, Said] = dict.fromkeys(fresh, "open")

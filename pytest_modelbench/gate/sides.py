@@ -55,6 +55,11 @@ def against(asked: str, root: Path) -> Against:
     raise UsageError(_not_there(asked, root))
 
 
+def itself(root: Path) -> Against:
+    """This code on both sides."""
+    return Against("itself", "itself", "folder", str(root))
+
+
 def dirty(root: Path) -> bool:
     """Whether files that git follows differ from the commit: they are compared as they are."""
     return bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
@@ -125,7 +130,9 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _commit(asked: str, root: Path) -> str | None:
-    return None if asked.startswith("-") else _git(root, "rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}") or None
+    return (
+        None if asked.startswith("-") else _git(root, "rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}") or None
+    )
 
 
 def _not_there(asked: str, root: Path) -> str:
@@ -135,7 +142,9 @@ def _not_there(asked: str, root: Path) -> str:
         return f"{where}no such folder, and {root} is in no git repository; give a folder or variant:NAME"
     if _git(root, "rev-parse", "--is-shallow-repository") == "true":
         name = re.split(r"[~^@]", asked)[0].removeprefix("origin/")
-        fetch = "git fetch --unshallow" if name in ("", "HEAD") or name != asked else f"git fetch --depth=1 origin {name}"
+        fetch = (
+            "git fetch --unshallow" if name in ("", "HEAD") or name != asked else f"git fetch --depth=1 origin {name}"
+        )
         then = f" && git branch {name} FETCH_HEAD" if "--depth" in fetch else ""
         return f"{where}no such commit in this shallow clone; run: {fetch}{then}"
     refs = _git(root, "for-each-ref", "--format=%(refname:short)").splitlines()
