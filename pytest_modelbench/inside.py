@@ -117,7 +117,8 @@ class _Inside:
         # files were collected whole, because an id may hold what pytest takes for a path or a class
         found = {(str(item.path), *names_of(item)): item for item in reversed(items)}
         wanted = [(file, *names) for file, names in self._request["items"]]
-        for file, *names in (key for key in wanted if key not in found):
+        lost = [] if "pair" in self._request else [key for key in wanted if key not in found]
+        for file, *names in lost:
             name = "::".join(names)
             self.say("problem", f"{name} is not found in a fresh process: its id must be the same each time", file)
         items[:] = [found[key] for key in wanted if key in found]

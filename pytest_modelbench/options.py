@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def read_settings(config: pytest.Config) -> Settings:
         from .gate.limits import parse_fail
 
         parse_fail(option.bench_fail)
-    _check_pairs(option)
+    _check_pairs(option, [str(argument) for argument in config.invocation_params.args])
     worker = getattr(config, "workerinput", None) or {}
     home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
@@ -155,7 +156,7 @@ def take_lanes(config: pytest.Config) -> None:
     option.numprocesses, option.dist, option.tx = None, "no", []
 
 
-def _check_pairs(option: argparse.Namespace) -> None:
+def _check_pairs(option: argparse.Namespace, arguments: Sequence[str]) -> None:
     if option.bench_pairs is not None and option.bench_pairs < LEAST_PAIRS:
         raise UsageError(f"--bench-pairs {option.bench_pairs}: give at least {LEAST_PAIRS}; fewer show no spread")
     if option.bench_budget is not None and not 0 < option.bench_budget < float("inf"):
@@ -164,6 +165,11 @@ def _check_pairs(option: argparse.Namespace) -> None:
         for name in ("pairs", "budget"):
             if getattr(option, f"bench_{name}") is not None:
                 raise UsageError(f"--bench-{name} is of pairs: give --bench-against REF, or --bench-calibrate")
+    elif option.bench_against in arguments and os.path.exists(option.bench_against):
+        raise UsageError(
+            f"--bench-against {option.bench_against}: pytest takes a path after a space for one of its own and looks "
+            f"for its root there; write --bench-against={option.bench_against}"
+        )
     elif option.bench_once:
         raise UsageError("--bench-once times nothing: there would be nothing to compare; leave it out")
 

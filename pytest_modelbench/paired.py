@@ -357,7 +357,7 @@ class Paired:
             )
         if bench.deaths > RETRIES:
             bench.ended = str(died)
-            self._lost(bench, died.how, died.said)
+            self._lost(bench, f"{died.side}: {died.how}", died.said)
 
     def _lost(self, bench: Bench, how: str, said: str = "") -> None:
         """Report a bench of which no process lived to report it."""
@@ -373,7 +373,7 @@ class Paired:
             bench.deaths += 1
         if self.pairs_played == 1 or max(bench.deaths for bench in part) > RETRIES:
             hint = "" if died.side == "head" else "; a build or file that git does not have: give a folder that has it"
-            said = died.said or died.how
+            said = (died.said or died.how).replace(f"{self.base_root}{os.sep}", "")
             raise UsageError(f"{_named(died.side, self.base)} cannot be collected: {said}{hint}")
 
     def _absent(self, part: Sequence[Bench], absent: Unavailable) -> None:
@@ -421,7 +421,7 @@ class Paired:
 
     def _conclude(self) -> None:
         """All verdicts of the session, those of benches that an interrupt left open too."""
-        if self.settings.calibrate:
+        if self.settings.calibrate or not any(bench.reports for bench in self.benches):
             return
         for bench in self.benches:
             if not bench.verdicts and bench.reports:

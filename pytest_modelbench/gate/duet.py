@@ -7,7 +7,9 @@ each bench and block, half of the blocks each way. What a side is told, and says
 from __future__ import annotations
 
 import math
+import os
 import signal
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -70,10 +72,14 @@ class Played:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the rounds of a bench are cut: in each block so many, the first one dropped or not, who goes first."""
+    """How the rounds of a bench are cut: in each block so many, the first one dropped or not; who goes first.
+
+    `mixed` says that rounds are of different calls.
+    """
 
     rounds: int
     drop: bool
+    mixed: bool
     order: tuple[tuple[Side, Side], ...]
 
 
@@ -90,7 +96,12 @@ def plan(round_seconds: float, items: int | None, most_seconds: float, random: R
         rounds = max(rounds, math.ceil(items / blocks))
     order: list[tuple[Side, Side]] = [("head", "base"), ("base", "head")] * (blocks // 2)
     random.shuffle(order)
-    return Plan(rounds, drop, tuple(order))
+    return Plan(rounds, drop, items is not None, tuple(order))
+
+
+def _cores() -> list[int]:
+    """Cores that a block may run on; -1 where the system does not let one choose."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [-1]
 
 
 class Duet:
@@ -202,9 +213,10 @@ class Duet:
         for player in players:
             player.tell("loops", loops)
         cut = plan(seconds, ready["head"][2], self._most_seconds, self._random)
-        began = perf_counter()
+        began, cores = perf_counter(), _cores()
         for order in cut.order:
-            said = {side: of[side].block(cut) for side in order}
+            core = self._random.choice(cores)
+            said = {side: of[side].block(cut, core) for side in order}
             if None in said.values():
                 break
             values = {side: value for side, value in said.items() if value is not None}
@@ -219,9 +231,9 @@ class Duet:
             seconds, loops, items = ready
             player.tell("loops", loops)
             cut = plans.setdefault(number, plan(seconds * loops, items, self._most_seconds, self._random))
-            began = perf_counter()
+            began, cores = perf_counter(), _cores()
             for _ in cut.order:
-                value = player.block(cut)
+                value = player.block(cut, self._random.choice(cores))
                 if value is None:
                     break
                 found.append(value)
@@ -270,12 +282,14 @@ class _Player:
         """Keep a message for the next `until`."""
         self._back.append(message)
 
-    def block(self, cut: Plan) -> tuple[float, float] | None:
-        """Seconds of a call in one block, and of the canary; None where the bench ended in it."""
-        self.tell("block", cut.rounds, cut.drop)
+    def block(self, cut: Plan, core: int) -> tuple[float, float] | None:
+        """Seconds of a call in one block on a core, and of the canary; None where the bench ended in it."""
+        self.tell("block", cut.rounds, cut.drop, core)
         said = self.until("block", "item", "foreign")
         if said[0] == "block":
-            return said[1], said[2]
+            # the middle of rounds that are alike; of unlike ones all count
+            value = statistics.fmean(said[1]) if cut.mixed else statistics.median(said[1])
+            return value, said[2]
         self.take_back(said)
         return None
 
@@ -287,7 +301,7 @@ class _Player:
             raise Died(self.side, f"timed out after {self._patience_seconds:g} s", "", self.number) from None
         if message is None:
             status = self._child.process.wait()
-            said = self.problems[-1] if self.problems else self._said()
+            said = self.problems[0] if self.problems else self._said()
             raise Died(self.side, ending(status), said, self.number)
         return message
 
