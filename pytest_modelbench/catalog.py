@@ -30,7 +30,14 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "torchao-int8": "variants.torchao",
         "torchao-int8-dynamic": "variants.torchao",
     },
-    "metric": {"exact_match": "metrics.text", "contains": "metrics.text", "accuracy": "metrics.classify"},
+    "metric": {
+        "exact_match": "metrics.text",
+        "contains": "metrics.text",
+        "accuracy": "metrics.classify",
+        "perplexity": "metrics.likelihood",
+        "bits_per_byte": "metrics.likelihood",
+        "normalised_accuracy": "metrics.likelihood",
+    },
     "sampler": {
         "process": "samplers.process",
         "rapl": "samplers.rapl",
@@ -39,7 +46,16 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "apple": "samplers.apple",
     },
     "store": {"parquet": "stores.parquet"},
-    "report": {"html": "reports.html", "csv": "reports.table", "json": "reports.table"},
+    "report": {
+        "html": "reports.html",
+        "csv": "reports.table",
+        "json": "reports.table",
+        "pytest-benchmark": "reports.pytest_benchmark",
+        "openmetrics": "reports.openmetrics",
+        "pdf": "reports.pdf",
+        "badge": "reports.badge",
+        "model-card": "reports.card",
+    },
 }
 
 

@@ -5,7 +5,7 @@ Torch and transformers do the choosing on every runtime, ONNX's logits too, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -40,6 +40,8 @@ class Choice:
     top_p: float | None = None
     beams: int = 1
     seed: int = 0
+    #: Shown each step's logits before a token is chosen by them.
+    tap: Callable[[Any], None] | None = None
 
     @classmethod
     def of(
@@ -107,11 +109,13 @@ class Chooser:
 
         if choice.beams > 1:
             raise UsageError(f"num_beams={choice.beams}: which beam is kept is known only at the end; use generate")
-        self.warpers = choice.warpers()
+        self.warpers, self.tap = choice.warpers(), choice.tap
         self.generator = torch.Generator(device).manual_seed(choice.seed) if choice.sampled else None
 
     def __call__(self, logits: Any) -> Any:
         """Token ids (sequences, 1) of logits (sequences, vocabulary)."""
+        if self.tap is not None:
+            self.tap(logits)
         if self.generator is None:
             return logits.argmax(-1, keepdim=True)
         import torch

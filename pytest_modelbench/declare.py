@@ -33,6 +33,15 @@ EXTRAS = {
     "liger_kernel": "liger-kernel",
     "flash_attn": "flash-attn",
     "datasets": "pytest-modelbench[data]",
+    "fsspec": "pytest-modelbench[data]",
+    "aiohttp": "pytest-modelbench[data]",
+    "PIL": "pytest-modelbench[data]",
+    "soundfile": "pytest-modelbench[data]",
+    "scipy": "pytest-modelbench[data]",
+    "s3fs": "pytest-modelbench[s3]",
+    "gcsfs": "pytest-modelbench[gs]",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
     "evaluate": "pytest-modelbench[metrics]",
     "sklearn": "pytest-modelbench[metrics]",
     "pynvml": "nvidia-ml-py",
@@ -112,7 +121,9 @@ def metric(
     It returns a list with a float for each item (the score is their mean), or a `Score` when the score is
     something other than a mean of items.
     """
-    return lambda function: Metric("metric", name or function.__name__, function, requires, unit, direction)
+    return lambda function: Metric(
+        "metric", name or function.__name__, function, requires, unit=unit, direction=direction
+    )
 
 
 def _labeller(kind: Kind, name: str, *, requires: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Declared]:

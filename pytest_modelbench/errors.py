@@ -10,6 +10,7 @@
     │   └── Unsupported     this variant cannot run this model or device: the bench skips with the reason
     ├── Refused             unsafe unless asked for by name: pickled weights, a model's own code
     ├── Fallback            something else ran than was asked: the Record is `invalid`, nothing is timed
+    ├── Disagreement        a variant's output is further from eager's than the mark `parity` allows
     ├── Lost                the process of an isolated bench crashed or hung: the Record is `error`
     └── StoreError          a place that Records cannot be written to or read from
 """
@@ -17,7 +18,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class ModelbenchError(Exception):
@@ -37,6 +37,8 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
+        from difflib import get_close_matches  # not with the plugin, in every pytest run
+
         near = get_close_matches(name, self.known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         place = f" in {where}" if where else ""
@@ -64,6 +66,10 @@ class Refused(ModelbenchError):
 
 class Fallback(ModelbenchError):
     """Something else ran than was asked for. Never timed."""
+
+
+class Disagreement(ModelbenchError):
+    """A variant's output is further from eager's than its bench allows."""
 
 
 class Lost(ModelbenchError):

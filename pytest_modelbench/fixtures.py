@@ -217,6 +217,8 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]
     session, item = request.config.stash[SESSION], request.node
     settings = session.settings
     model: Any = request.getfixturevalue("model") if "model" in request.fixturenames else None
+    if hasattr(model, "witness"):
+        model.witness = None  # of the bench before
     watch = Watch(session, device, item.name, model)
     session.begin_work("set-up", item.name)  # what the bench does before it times, too
     made = Measure(

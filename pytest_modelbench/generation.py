@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .choice import Choice
 
@@ -111,6 +111,14 @@ class Decoder(Protocol):
 
     def steps(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[tuple[int | None, ...]]:
         """Each step's tokens as soon as the host has them; None for a sequence that ended before."""
+        ...
+
+    def logits(self, texts: Prompts, last: int) -> Any:
+        """What comes after each of the last `last` tokens: a float32 torch tensor (sequences, last, vocabulary).
+
+        Read by the same code that makes tokens, as far as the runtime allows it. Raises UsageError where the runtime
+        gives no logits.
+        """
         ...
 
 

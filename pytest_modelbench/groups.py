@@ -20,7 +20,7 @@ REFERENCE = "eager"
 #: Outcomes, the worst first.
 WORST_FIRST: tuple[Outcome, ...] = ("failed", "error", "oom", "invalid", "skipped", "passed")
 #: Units of scores that say nothing beside the number.
-_BARE = {"", "ratio", "share"}
+_BARE = {"", "ratio", "share", "perplexity"}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -163,6 +164,8 @@ class _Side:
         session, device = config.stash[SESSION], Device(**self._pair["device"])
         session.conductor = Conductor(self._inside.say, self._told.get, device.torch_name)
         session.lent, session.sampled = device, self._pair["sampled"]
+        if not session.sampled:
+            session.settings = replace(session.settings, parity=False)  # it may load a model on one side only
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:

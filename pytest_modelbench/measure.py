@@ -197,10 +197,11 @@ class Measure:
     def each(self, f: Callable[..., Any], items: Iterable[Any]) -> Run:
         """Time `f(item)` once for every item, after warming up on the first and the last (the odd batch).
 
-        Items are listed before the clock starts, so that making them is not timed.
+        Items are taken outside the clock, so that making them is not timed: those of a sequence one at a time, so that
+        it may be larger than memory, and others before the first.
         Raises UsageError for no items, for a coroutine or generator function, or when called twice.
         """
-        run, things = self._begin(f), list(items)
+        run, things = self._begin(f), items if isinstance(items, Sequence) else list(items)
         if not things:
             raise UsageError(f"{self.bench}: measure.each got no items")
         if self.once:

@@ -18,6 +18,7 @@ from .record import ModelFacts
 
 if TYPE_CHECKING:
     from .device import Device
+    from .parity import Witness
     from .source import Source
 
 
@@ -38,6 +39,8 @@ class Model:
     closers: list[Callable[[], None]] = field(default_factory=list)
     #: Given by variants whose runtime starts at the first call: what compiled, which provider ran.
     proofs: list[Callable[[], None]] = field(default_factory=list)
+    #: The first call of the running bench, for parity; verbs leave it where there is none.
+    witness: Witness | None = None
     _module: Any = None
     _handed_to: str = ""
 
@@ -136,4 +139,4 @@ class Model:
             self.closers.pop()()
         self.proofs.clear()
         self.changes.clear()
-        self._module = None
+        self._module = self.witness = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .errors import UsageError
+from .errors import UnknownName, UsageError
 from .settings import Settings
 
 # As `gate/pairs.py` says; it is not loaded by a session that compares nothing.
@@ -59,6 +59,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="compare this code with itself: what alarms that raises, and the smallest change each bench would show",
     )
     add("--bench-mock", action="store_true", help="run simulated benches too")
+    add("--bench-no-parity", action="store_true", help="do not compare the first output of each variant with eager's")
     add(
         "--bench-sampler-cost",
         action="store_true",
@@ -76,6 +77,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="KIND:PLACE",
         help="what to write at the end, repeatable (html:reports/modelbench.html)",
     )
+    add("--bench-columns", metavar="NAMES", help="columns of the table at the end, a comma list (see the manual)")
     add(
         "--bench-allow-pickle",
         action="append",
@@ -124,10 +126,12 @@ def read_settings(config: pytest.Config) -> Settings:
         pairs=option.bench_pairs or MOST_PAIRS,
         budget_seconds=option.bench_budget,
         calibrate=option.bench_calibrate,
+        columns=_columns(option.bench_columns),
         once=option.bench_once,
         rounds=option.bench_rounds,
         max_seconds=option.bench_max_seconds,
         mock=option.bench_mock,
+        parity=not option.bench_no_parity,
         sampler_cost=option.bench_sampler_cost,
         cold=option.bench_cold,
         isolate=option.bench_isolate or option.bench_timeout is not None,
@@ -180,6 +184,21 @@ def _names(text: str | None, axis: str) -> tuple[str, ...] | None:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     if not all(names):
         raise UsageError(f"--{axis} {text!r} has an empty name; write --{axis} a,b")
+    return names
+
+
+def _columns(text: str | None) -> tuple[str, ...]:
+    """Raise UnknownName for what is no column of any Record; counts, scores and axes are the Records' own."""
+    names = _names(text, "bench-columns") or ()
+    if names:
+        from .record import Record
+        from .reports.terminal import COLUMNS
+        from .summary import row
+
+        known = {*COLUMNS, *row(Record("", {}, "", "passed"))}
+        for name in names:
+            if name not in known and not name.startswith(("count_", "score_", "axis_")):
+                raise UnknownName("column", name, known, "--bench-columns")
     return names
 
 

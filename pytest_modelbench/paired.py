@@ -78,7 +78,7 @@ class Bench:
 class Paired:
     """The plugin that takes the place of pytest's loop."""
 
-    def __init__(self, config: pytest.Config, base: Against, lanes: int, take: Callable[[Record], None]) -> None:
+    def __init__(self, config: pytest.Config, base: Against, lanes: int, take: Callable[[Record, str], None]) -> None:
         self.config, self.base, self.lanes, self._take = config, base, lanes, take
         self.session: Session = config.stash[SESSION]
         self.settings = self.session.settings
@@ -312,7 +312,7 @@ class Paired:
         if first:
             bench.reports = reports["head"]
             if record := records["head"]:
-                self._take(record)
+                self._take(record, bench.item.nodeid)
         if bench.compared.barred():
             bench.ended = "barred"
 
@@ -366,7 +366,7 @@ class Paired:
             bench.reports = list(reports_of_lost(bench.item, how, said, []))
             bench.compared.records = {"head": self._record(bench.reports), "base": None}
             if record := bench.compared.records["head"]:
-                self._take(record)
+                self._take(record, bench.item.nodeid)
 
     def _could_not_start(self, part: Sequence[Bench], died: Died) -> None:
         for bench in part:
@@ -390,7 +390,7 @@ class Paired:
             bench.compared.records = {"head": record, "base": None}
             bench.ended = str(absent)
             if record:
-                self._take(record)
+                self._take(record, bench.item.nodeid)
 
     # -- reports
 

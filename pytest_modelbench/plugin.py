@@ -57,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "devices(*names): devices that a bench may run on; the fixture `device` holds one",
         "datasets(*sources, **options): data of a bench; the fixture `dataset` holds one; options: limit=16",
         "cold: flush the device's caches before each timed call of the bench, as --bench-cold does for all",
+        "parity(**limits): how near a variant's first output must be to eager's: cosine=0.999, tokens=0.9, labels, "
+        "max_difference, mean_difference",
         "isolated(timeout=None): the bench runs in a fresh process, and is ended after `timeout` seconds",
         "tolerance(**limits): the change that the gate tolerates in this bench: seconds='3%', score_accuracy='1pt'",
         "simulated: the bench measures a simulation; it runs with --bench-mock or by name, and its Records say so",
@@ -119,12 +121,14 @@ class _BeforeSelection:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if not items:
             return
+        from .agreement import check as check_parity
         from .collect import narrow
         from .isolation import check
         from .judging import check_tolerances
 
         with _as_usage_error():
             check(items)
+            check_parity(items)
             check_tolerances(items)
             deselected = narrow(items, config.stash[SESSION].settings, config.args, _words(config))
         if deselected:
@@ -158,12 +162,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    from .agreement import agree
     from .fixtures import spoken
     from .recording import check_measured
 
     with spoken():
         result = yield
         check_measured(pyfuncitem)
+        agree(pyfuncitem)
         return result
 
 
@@ -209,6 +215,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.session = config, config.stash[SESSION]
+        self._properties: dict[str, list[tuple[str, str]]] = {}
 
     def pytest_sessionstart(self) -> None:
         self.session.recover()
@@ -241,8 +248,11 @@ class _Controller:
 
         attach_crash(crashitem, report, self.config)
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Record, nodeid: str) -> None:
+        from .properties import properties
+
         self.session.add(record)
+        self._properties[nodeid] = properties(record)
         self.config.hook.pytest_modelbench_record(config=self.config, record=record)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -256,11 +266,13 @@ class _Controller:
         if progress := self.config.stash.get(PROGRESS, None):
             progress.clear()
         if record := detach(report, self.session.settings.session):
-            self.take(record)
+            self.take(record, report.nodeid)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
                 if self.config.getoption("numprocesses", None):
                     progress.tell(f"done: {report.nodeid.rpartition('::')[2]}", "", None)
+        if report.when == "teardown":  # JUnit's file takes those of a bench's last report
+            report.user_properties += self._properties.pop(report.nodeid, [])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

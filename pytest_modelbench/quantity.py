@@ -119,6 +119,29 @@ def percent(ratio: float | None) -> str:
     return f"{shown.removeprefix('-') if not float(shown) else shown} %"
 
 
+def column_text(name: str, value: str | float | bool | None) -> str:
+    """The value of a column, in the unit that its name ends in; nothing where there is none.
+
+    >>> column_text("p95_seconds", 0.367), column_text("mfu", 0.31), column_text("tokens_per_second", 193.0)
+    ('367 ms', '31.0 %', '193')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if name.endswith("_ratio") or name in ("mfu", "mbu"):
+        return percent(value)
+    if name.endswith(("flops_per_second", "bytes_per_second")):
+        return quantity_text(name[-len("flops_per_second") :], value)
+    ends = {"flops": "flops", "moved": "bytes", "token": "joules"}
+    quantity = ends.get(end := name.rpartition("_")[2], end)
+    if quantity in UNITS and not name.endswith("_per_second"):
+        return quantity_text(quantity, value)
+    return f"{value:,}" if isinstance(value, int) else digits(value)
+
+
 def duration(seconds: float) -> str:
     """A wall time: `48.2 s`, `1 min 48 s`, `1 h 52 min`."""
     if seconds < 59.95:

@@ -35,7 +35,7 @@ INSIDE = pytest.StashKey[bool]()
 LONG_WAIT_SECONDS = 60.0
 
 
-@dataclass
+@dataclass(eq=False, repr=False)  # the methods not made cost every pytest run nothing
 class Session:
     """Settings, names, the sampling process, and the Records that came; a worker of xdist has one of its own."""
 
@@ -249,6 +249,8 @@ class Session:
         return Results(tuple(self.records), self.verdicts)
 
     def _store_recovered(self) -> None:
+        if not self._recovered:
+            return  # every pytest run comes by here, and the journal brings the Records' classes with it
         from .journal import discard
 
         for session, records in self._recovered:
@@ -279,6 +281,7 @@ class Session:
                 utf8=_utf8(),
                 report_places=[_from_here(path) for path in self.written],
                 seconds=seconds,
+                columns=self.settings.columns,
                 note="" if said else "Nothing to compare with.",
                 most_lines=MOST_LINES - len(said),
             )

@@ -27,10 +27,14 @@ class Settings:
     budget_seconds: float | None = None
     #: Play so many pairs and decide nothing, to see what this machine can tell.
     calibrate: bool = False
+    #: Columns of the terminal's table; none leaves the usual ones.
+    columns: tuple[str, ...] = ()
     once: bool = False
     rounds: int | None = None
     max_seconds: float = 5.0
     mock: bool = False
+    #: Compare the first output of each variant with eager's.
+    parity: bool = True
     #: Measure once what sampling costs.
     sampler_cost: bool = False
     #: Flush the device's caches before each timed call of every bench.

@@ -8,6 +8,8 @@ random:llama-1.2b                      a real architecture with random weights
 random:llama?hidden_size=256           ... of any size
 package:countryinfo#capitals           a part of a data set
 synthetic:prompts?tokens=128           made inputs of a stated length
+hub:nyu-mll/glue/sst2@main#test:100    a data set of the hub: its config, revision, split, first rows
+s3://bucket/q.parquet?inputs=question  a file somewhere else: s3, gs, http, https, memory
 
 Values stand as they are written: nothing is percent-decoded.
 """
@@ -18,14 +20,18 @@ import os
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 from .errors import UsageError
 
-KINDS = ("hub", "local", "package", "random", "synthetic")
+#: Files of other machines, whose place is the whole URL.
+REMOTE = ("s3", "gs", "http", "https", "memory")
+KINDS = ("hub", "local", "package", "random", "synthetic", *REMOTE)
 
 _PATTERN = re.compile(
     r"[a-z]+:(?P<place>[^@#?]+)(?:@(?P<revision>[^#?]+))?(?:#(?P<part>[^?]+))?(?:\?(?P<query>.*))?", re.DOTALL
 )
+_URL = re.compile(r"(?P<place>[a-z0-9]+://[^#?]+)(?:#(?P<part>[^?]+))?(?:\?(?P<query>.*))?", re.DOTALL)
 _AFTER_PATH = re.compile(r"(?:#(?P<part>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL)
 
 
@@ -38,7 +44,8 @@ class Source:
     place: str
     revision: str | None = None
     part: str | None = None
-    options: dict[str, str] = field(default_factory=dict, hash=False)
+    #: As they were written; a mark's may have other types.
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def short(self) -> str:
@@ -67,12 +74,23 @@ def parse(text: str) -> Source:
         after = _AFTER_PATH.fullmatch(rest)
         assert after is not None, rest  # the pattern takes any text that starts with # or ?
         return Source(text, kind, path, part=after["part"] or None, options=_options(after["query"], text))
+    if kind in REMOTE:
+        return _remote(text, kind)
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise UsageError(
             f"{text!r} is not {kind}:PLACE[@revision][#part][?key=value&...]: a part is empty or out of order"
         )
     return Source(text, kind, match["place"], match["revision"], match["part"], _options(match["query"], text))
+
+
+def _remote(text: str, kind: str) -> Source:
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is not {kind}://PLACE[#part][?key=value&...]")
+    if "@" in match["place"].split("/")[2]:  # a source is in every Record, where no password belongs
+        raise UsageError(f"a {kind}: source names a user: leave that to fsspec's own configuration or the environment")
+    return Source(text, kind, match["place"], part=match["part"], options=_options(match["query"], text))
 
 
 def _kind(text: str) -> str | None:

@@ -21,6 +21,7 @@ MOST_MARKS = 200
 #: Beyond this ratio of the slowest to the fastest, bars from zero hide the fast ones: dots on a log axis (chosen here).
 LOG_BEYOND = 20.0
 _PANEL = 46
+_PERCENT = Unit("%", 0.01)
 
 
 class Scale:
@@ -104,11 +105,12 @@ def rounds(seconds: Sequence[float]) -> str:
         stretches = [(start, seconds[start : start + size]) for start in range(0, len(seconds), size)]
         marks = "".join(f"M{x(i + size / 2):.0f} {y(min(s)):.1f}V{y(max(s)):.1f}" for i, s in stretches)
     middle = y(median(seconds))
-    return _chart(
+    return chart(
         f"{len(seconds)} rounds in the order they ran, from {text(min(seconds), unit)} to {text(max(seconds), unit)}",
         _y_axis(y, low, high, unit)
         + f'<path class="mid" d="M{_LEFT} {middle:.1f}H{_RIGHT}"/><path class="dots" d="{marks}"/>'
         + _x_text([(1, "1"), (len(seconds), f"round {len(seconds):,}")], x),
+        axes=readable(x, y, (Unit("", 1), unit), ("round", "")),
     )
 
 
@@ -122,7 +124,7 @@ def ecdf(values: Sequence[float]) -> str:
     kept = [*range(0, n, size), n - 1]
     steps = "".join(f"H{x(ordered[i]):.1f}V{y((i + 1) / n):.1f}" for i in kept)
     marks = ticks(low, high, 4, log)
-    return _chart(
+    return chart(
         f"share of {n} values at or under a time, from {text(ordered[0], unit)} to {text(ordered[-1], unit)}",
         "".join(f'<path class="grid" d="M{_LEFT} {y(share):.0f}H{_RIGHT}"/>' for share in (0, 0.5, 1))
         + "".join(
@@ -131,6 +133,7 @@ def ecdf(values: Sequence[float]) -> str:
         )
         + f'<path class="line" d="M{x(low):.1f} {_BOTTOM}{steps}"/>'
         + _x_text([(mark, _number(mark / unit.scale)) for mark in marks], x, unit.name),
+        axes=readable(x, y, (unit, _PERCENT), ("", "at or under")),
     )
 
 
@@ -148,13 +151,18 @@ def panel(name: str, unit_name: str, at_ns: Sequence[int], values: Sequence[floa
     if unit_name == "ratio":
         shown = f"{percent(min(values))} to {percent(max(values))}"
     said = escape(visible(name))
-    return _chart(
+    return chart(
         f"{said}: {escape(shown)}",
         f'<text x="{_LEFT}" y="11">{said}</text><text class="t1" x="{_RIGHT}" y="11">{escape(shown)}</text>'
         f'<text class="t1" x="{_LEFT - 5}" y="{_PANEL - 2}">{_number(low)}</text>'
         f'<path class="grid" d="M{_LEFT} {_PANEL - 4}H{_RIGHT}"/><path class="line" d="{lines}"/>',
         _PANEL,
-    )
+        readable(
+            Scale(0, (span[1] - span[0]) / 1e9, _LEFT, _RIGHT), y,
+            (unit_for("seconds", [(span[1] - span[0]) / 1e9]), _PERCENT if unit_name == "ratio" else unit),
+            ("", visible(name)),
+        ),
+    )  # fmt: skip
 
 
 def time_axis(
@@ -180,7 +188,7 @@ def time_axis(
     whole = (span[1] - span[0]) / 1e9
     unit = unit_for("seconds", [whole])
     marks = [(span[0] + int(mark * 1e9), _number(mark / unit.scale)) for mark in ticks(0, whole, 4)]
-    return _chart(
+    return chart(
         f"the rounds over {text(whole, unit)}",
         f'<path class="band" d="{drawn}"/>'
         + (f'<path class="part" d="{darker}"/>' if darker else "")
@@ -215,8 +223,19 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
     return kept
 
 
-def _chart(title: str, inner: str, height: int = HEIGHT) -> str:
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{title}">{inner}</svg>'
+def chart(title: str, inner: str, height: int = HEIGHT, axes: str = "") -> str:
+    """A picture of its own; `axes` says to the page's script how to read places as values."""
+    size = f'viewBox="0 0 {WIDTH} {height}"'
+    return f'<svg class="chart" {size} role="img" aria-label="{title}"{axes}>{inner}</svg>'
+
+
+def readable(x: Scale, y: Scale, units: Sequence[Unit], names: Sequence[str]) -> str:
+    """The scales of a chart as attributes, so that what is under the pointer can be read off it."""
+    said = [
+        f"{scale.low:.9g} {scale.high:.9g} {scale.start:g} {scale.end:g} {int(scale.log)} {unit.scale:g} {unit.name}"
+        for scale, unit in zip((x, y), units, strict=True)
+    ]
+    return f' data-x="{escape(said[0])}" data-y="{escape(said[1])}" data-names="{escape("|".join(names))}"'
 
 
 def _y_axis(y: Scale, low: float, high: float, unit: Unit) -> str:

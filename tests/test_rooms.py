@@ -15,12 +15,12 @@ HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxrun
          "bitsandbytes", "torchao", "openvino", "kernels", "onnxruntime_genai", "tensorflow"}  # fmt: skip
 #: The pytest skin.
 SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs",
-        "isolation", "inside", "judging", "paired"}  # fmt: skip
+        "isolation", "inside", "judging", "agreement", "paired"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
-         "catalog", "choice", "phases", "files", "cache", "groups", "svg", "detail", "provenance",
-         "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "said",
-         "forward", "weights"}  # fmt: skip
+         "catalog", "choice", "phases", "files", "cache", "groups", "pareto", "svg", "detail", "provenance",
+         "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "markup", "said", "likelihood",
+         "properties", "forward", "weights", "parity"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
 

@@ -1,25 +1,24 @@
-"""Datasets: pinned inputs and references, from a package, a local file, or made.
+"""Datasets: pinned inputs and references, from the hub, a file or folder here or elsewhere, a package, or made.
 
 open_dataset(source)
-    read      packages.py, local.py, made.py → a Table of columns
-    choose    which columns are inputs and references, in which order, how many of them
-    pin       the facts that go into the Record: source, revision, part, n, digest of the content
+    read      hub.py, local.py, remote.py, packages.py, debian.py, made.py -> a Table of columns
+    choose    rows.py: which columns or which template, in which order, how many of them
+    pin       the facts that go into the Record: source, revision, split, n, digest of the content
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UnknownName, UsageError
 from ..record import DatasetFacts
-from . import local
+from . import debian, hub, local, remote, rows
+from .batches import Batches, Buckets
 from .made import MADE
 from .packages import PARTS
-from .table import Table, whole
+from .table import Table, streams, whole
 
 if TYPE_CHECKING:
     from ..source import Source
@@ -32,15 +31,16 @@ class Dataset:
     Raises UsageError for no inputs, or for references of another length.
     """
 
-    #: A tuple, because benches share one Dataset: what one of them changed, the next would measure.
-    inputs: tuple[Any, ...]
+    #: A tuple, because benches share one Dataset: what one of them changed, the next would measure. With `stream`, a
+    #: sequence that reads each value when it is asked for.
+    inputs: Sequence[Any]
     #: One for each input; None for data without them.
-    references: tuple[Any, ...] | None
+    references: Sequence[Any] | None
     facts: DatasetFacts = field(default_factory=lambda: DatasetFacts("given"))
 
     def __post_init__(self) -> None:
-        if not self.inputs:
-            raise UsageError(f"dataset {self.facts.source!r} is empty")
+        if not len(self.inputs):
+            raise UsageError(f"dataset {self.facts.source!r} is empty: no row is left to measure")
         if self.references is not None and len(self.references) != len(self.inputs):
             raise UsageError(
                 f"dataset {self.facts.source!r} has {len(self.inputs)} inputs and {len(self.references)} references; "
@@ -50,11 +50,17 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def batches(self, size: int) -> list[list[Any]]:
+    def batches(self, size: int) -> Batches:
         """The inputs in lists of `size`, in order; the last may be shorter."""
-        if size < 1:
-            raise UsageError(f"batches({size}): give a size of at least 1")
-        return [list(self.inputs[start : start + size]) for start in range(0, len(self), size)]
+        return Batches(self.inputs, size)
+
+    def buckets(self, size: int, length: Callable[[Any], int] = len) -> Buckets:
+        """The inputs in lists of `size`, those of one length together, the longest first.
+
+        `length` measures an input: `len` of a text, or `lambda text: len(tokenizer.encode(text))`. Outputs come in
+        the buckets' order: `buckets.in_order(run.flat)` has that of the references.
+        """
+        return Buckets(self.inputs, size, length)
 
     def cut(self, tokenizer: Any, tokens: int) -> list[str]:
         """The inputs, each cut to exactly `tokens` tokens of a model's tokenizer, special tokens not counted.
@@ -76,91 +82,134 @@ class Dataset:
             cut.append(shorter)
         return cut
 
+    def truncated(self, tokenizer: Any, tokens: int) -> list[str]:
+        """The inputs, those longer than `tokens` tokens cut to that many; the others as they are."""
+        if tokens < 1:
+            raise UsageError(f"truncated(tokens={tokens}): give at least 1")
+        ids = [tokenizer.encode(text, add_special_tokens=False) for text in self.inputs]
+        return [
+            tokenizer.decode(found[:tokens]) if len(found) > tokens else text
+            for text, found in zip(self.inputs, ids, strict=True)
+        ]
 
-def open_dataset(
-    source: Source,
-    *,
-    limit: int | None = None,
-    shuffle_seed: int | None = None,
-    inputs: str | None = None,
-    references: str | None = None,
-    **unknown: Any,
-) -> Dataset:
+    def encoded(self, tokenizer: Any, tokens: int) -> Any:
+        """Token ids and mask of the inputs, each truncated or padded to `tokens`: arrays (inputs, tokens), as numpy.
+
+        For a model that is called with tensors, whose shape then is the same in every call.
+        """
+        if tokenizer.pad_token_id is None:
+            raise UsageError("this tokenizer has no token to pad with: set tokenizer.pad_token, or use truncated(...)")
+        return tokenizer(
+            list(self.inputs), truncation=True, max_length=tokens, padding="max_length", return_tensors="np"
+        )
+
+    def chats(self, tokenizer: Any, system: str | None = None) -> list[str]:
+        """The inputs as a user's turn in the tokenizer's chat template, after a system's where one is given.
+
+        `generate(..., chat=False)` then takes them as they are. Raises UsageError for a tokenizer without a template.
+        """
+        if not getattr(tokenizer, "chat_template", None):
+            raise UsageError("this tokenizer has no chat template: use the inputs as they are, or template=...")
+        first = [{"role": "system", "content": system}] if system else []
+        return [
+            str(
+                tokenizer.apply_chat_template(
+                    [*first, {"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+                )
+            )
+            for text in self.inputs
+        ]
+
+
+#: What every source takes, in its mark or after its `?`.
+OPTIONS = ("inputs", "references", "template", "limit", "shuffle_seed", "stream")
+
+
+def open_dataset(source: Source, **options: Any) -> Dataset:
     """Read, choose and pin: the columns `inputs` and `references`, shuffled with a seed, the first `limit` rows.
 
-    Options in the source itself (`./q.csv?inputs=question&limit=8`) come before these, which a mark gives.
+    `template` makes each input of a row's columns; `stream` reads values when they are asked for instead of holding
+    them. Options in the source itself (`./q.csv?inputs=question&limit=8`) come before those of a mark.
     Raises UsageError for what cannot be data, UnknownName for a name or option that is none, Unavailable with the
-    pip line for a package that is not installed.
+    remedy for a package, library or server that is not here.
     """
-    chosen: dict[str, Any] = {"limit": limit, "shuffle_seed": shuffle_seed, "inputs": inputs, "references": references}
-    read, takes = _reader(source)
-    for name in (*unknown, *(name for name in source.options if name not in takes)):
-        if name not in chosen or name in unknown:
-            raise UnknownName("dataset option", name, (*chosen, *takes), where=repr(source.text))
-    table = read(source)
-    chosen |= {name: text for name, text in source.options.items() if name in chosen}
-    pairs = {"inputs": _column(table, chosen["inputs"] or table.inputs, "inputs", source)}
-    if chosen["references"] or table.references in table.columns:
-        pairs["references"] = _column(table, chosen["references"] or table.references, "references", source)
-    order = list(range(len(pairs["inputs"])))
-    if chosen["shuffle_seed"] is not None:
-        order = _shuffled(order, whole(chosen["shuffle_seed"], "shuffle_seed", 0, source))
-    if chosen["limit"] is not None:
+    check(source, options)
+    given = {name: value for name, value in options.items() if value is not None}
+    source = replace(source, options={**given, **source.options})
+    chosen = source.options
+    table = _reader(source)[0](source)
+    columns = _columns(table, chosen, source)
+    order: Sequence[int] = range(len(columns["inputs"].values))
+    if "shuffle_seed" in chosen:
+        order = rows.shuffled(len(order), whole(chosen["shuffle_seed"], "shuffle_seed", 0, source))
+    if "limit" in chosen:
         order = order[: whole(chosen["limit"], "limit", 1, source)]
-    kept = {role: tuple(column[at] for at in order) for role, column in pairs.items()}
-    facts = DatasetFacts(source.text, table.revision, source.part, len(order), _digest(kept))
+    order = order[: table.limit]
+    return _pinned(columns, order, table, source)
+
+
+class _Column(NamedTuple):
+    name: str
+    values: Sequence[Any]
+
+
+def _columns(table: Table, chosen: dict[str, Any], source: Source) -> dict[str, _Column]:
+    """What is asked and, where there are any, the right answers."""
+    template, inputs = chosen.get("template"), chosen.get("inputs")
+    if template and inputs:
+        raise UsageError(f"dataset {source.text!r}: template and inputs={inputs!r} both say what is asked; keep one")
+    if template:
+        found = {"inputs": _Column("template", rows.templated(table, template, source))}
+    else:
+        name = inputs or table.inputs
+        found = {"inputs": _Column(name, rows.column(table, name, "inputs", source))}
+    name = chosen.get("references") or table.references
+    if chosen.get("references") or name in table.columns:
+        found["references"] = _Column(name, rows.column(table, name, "references", source))
+    return found
+
+
+def _pinned(columns: dict[str, _Column], order: Sequence[int], table: Table, source: Source) -> Dataset:
+    """The chosen values with their digest; where they are not to be held, they are read once for it and again later."""
+    chosen = {role: rows.Chosen(column.values, order) for role, column in columns.items()}
+    held = {} if streams(source) else {role: list(values.raw()) for role, values in chosen.items()}
+    raw = {role: iter(held[role]) if role in held else values.raw() for role, values in chosen.items()}
+    digest = rows.digest({role: rows.sound_values(raw[role], columns[role].name, source) for role in columns})
+    kept: dict[str, Sequence[Any]] = {
+        role: tuple(map(rows.decoded, held[role])) if role in held else values for role, values in chosen.items()
+    }
+    split = table.split or (source.part or "").partition(":")[0] or None
+    facts = DatasetFacts(source.text, table.revision, split, len(order), digest)
     return Dataset(kept["inputs"], kept.get("references"), facts)
 
 
-def check(source: Source) -> None:
-    """Raise UnknownName or UsageError for a source that no dataset comes from; nothing is read."""
-    _reader(source)
+def check(source: Source, options: dict[str, Any] | None = None) -> None:
+    """Raise UnknownName or UsageError for a source that gives no data, or for options it has not; nothing is read."""
+    _, takes = _reader(source)
+    for name in (*(options or ()), *source.options):
+        if name not in (*OPTIONS, *takes):
+            raise UnknownName("dataset option", name, (*OPTIONS, *takes), where=repr(source.text))
 
 
 def _reader(source: Source) -> tuple[Callable[[Source], Table], tuple[str, ...]]:
     """What reads a source, and the options that it takes beside ours."""
     if source.kind == "local":
-        return local.read, ()
+        return local.read, local.options_of(source)
+    if source.kind in remote.NEEDS:
+        return remote.read, remote.options_of(source)
+    if source.kind == "hub":
+        return hub.read, hub.OPTIONS
     if source.kind == "package":
-        name = f"{source.place}#{source.part or ''}"
-        if name not in PARTS:
-            raise UnknownName("dataset", f"package:{name}".rstrip("#"), (f"package:{known}" for known in PARTS))
-        return PARTS[name], ()
+        name = f"{source.place}#{(source.part or '').partition(':')[0]}"
+        known = {**PARTS, **debian.PARTS}
+        if name not in known:
+            raise UnknownName("dataset", f"package:{name}".rstrip("#"), (f"package:{part}" for part in known))
+        return known[name].read, known[name].takes
     if source.kind == "synthetic":
         if source.place not in MADE:
             raise UnknownName("dataset", f"synthetic:{source.place}", (f"synthetic:{known}" for known in MADE))
-        return MADE[source.place].make, MADE[source.place].takes
+        return MADE[source.place].read, MADE[source.place].takes
     raise UsageError(
-        f"{source.text!r} is not a dataset: {source.kind}: gives models; use package:, synthetic: or a path"
+        f"{source.text!r} is not a dataset: {source.kind}: gives models; "
+        "use hub:, package:, synthetic:, a path or a URL"
     )
-
-
-def _column(table: Table, name: str, role: str, source: Source) -> Sequence[Any]:
-    if name not in table.columns:
-        there = ", ".join(table.columns) or "none"
-        raise UsageError(
-            f"dataset {source.text!r} has no column {name!r} (it has: {there}); "
-            f"say which holds the {role}: ?{role}=NAME"
-        )
-    column = table.columns[name]
-    holes = [at for at, value in enumerate(column) if value is None]
-    if holes:
-        raise UsageError(
-            f"dataset {source.text!r}: row {holes[0] + 1} has no value in column {name!r}; fill it or drop it"
-        )
-    return column
-
-
-def _shuffled(places: Sequence[int], seed: int) -> list[int]:
-    """By hash, which is the same on every machine and Python; random.shuffle promises less."""
-    return sorted(places, key=lambda at: sha256(f"{seed}:{at}".encode()).digest())
-
-
-def _digest(content: Mapping[str, Sequence[Any]]) -> str:
-    """SHA-256 of the canonical JSON of inputs and references: the same data has the same digest on any machine."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_written)
-    return sha256(text.encode()).hexdigest()
-
-
-def _written(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else f"{type(value).__name__}:{value}"

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from .table import Table, whole
+from .table import Part, Table, whole
 
 if TYPE_CHECKING:
     from ..source import Source
-
-
-@dataclass(frozen=True)
-class Made:
-    """A kind of made data and the options it takes."""
-
-    make: Callable[[Source], Table]
-    takes: tuple[str, ...]
 
 
 #: Each is one token, with a space before it and without, in SmolLM2's tokenizer (checked by a test).
@@ -43,4 +33,4 @@ def _prompts(source: Source) -> Table:
     return Table({"prompt": prompts}, inputs="prompt")
 
 
-MADE = {"prompts": Made(_prompts, ("tokens", "n", "seed"))}
+MADE = {"prompts": Part(_prompts, ("tokens", "n", "seed"))}

@@ -163,6 +163,21 @@ class EncoderModel(ForwardModel):
         names = self._names()
         return Example({name: arrays[name] for name in names}, {name: {0: "batch", 1: "tokens"} for name in names})
 
+    def compared(self, inputs: Inputs, outputs: dict[str, Any]) -> dict[str, Any]:
+        """Vectors as they are handed out; of tokens those that are no padding."""
+        import numpy
+
+        mask = inputs.arrays["attention_mask"]
+        if self.facts.task == "embedding":
+            return {"embedding": self.pooling(outputs["last_hidden_state"], mask)}
+        if self.facts.task == "text-classification":
+            return outputs
+        padding = mask == 0
+        return {
+            name: numpy.where(padding if array.ndim == 2 else padding[..., None], numpy.nan, array)
+            for name, array in outputs.items()
+        }
+
     def __call__(self, *inputs: Any) -> Any:
         """The verb of this model's task."""
         return getattr(self, _TASKS[str(self.facts.task)][2])(*inputs)
@@ -170,18 +185,18 @@ class EncoderModel(ForwardModel):
     def embed(self, texts: Sequence[str]) -> numpy.ndarray:
         """A vector a text, pooled as the model was trained to: (texts, size) float32."""
         inputs = self._for("embedding", texts)
-        hidden = self.forward(inputs)["last_hidden_state"]  # (texts, tokens, size)
+        hidden = self.outputs(inputs)["last_hidden_state"]  # (texts, tokens, size)
         return self.pooling(hidden, inputs.arrays["attention_mask"])  # type: ignore[no-any-return]
 
     def classify(self, texts: Sequence[str]) -> list[Label]:
         """The likeliest class of each text."""
-        logits = self.forward(self._for("text-classification", texts))["logits"]  # (texts, classes)
+        logits = self.outputs(self._for("text-classification", texts))["logits"]  # (texts, classes)
         return self._labels(logits)
 
     def tag(self, texts: Sequence[str]) -> list[list[Label]]:
         """The likeliest class of each token of each text, special tokens and padding left out."""
         inputs = self._for("token-classification", texts)
-        logits = self.forward(inputs)["logits"]  # (texts, tokens, classes)
+        logits = self.outputs(inputs)["logits"]  # (texts, tokens, classes)
         special = set(self.tokenizer.all_special_ids)
         return [
             [label for label, token in zip(self._labels(row), ids, strict=True) if int(token) not in special]
@@ -194,7 +209,7 @@ class EncoderModel(ForwardModel):
         masked = inputs.arrays["input_ids"] == self.tokenizer.mask_token_id
         if not masked.any(1).all():
             raise UsageError(f"a text has no {self.tokenizer.mask_token!r}, or it was cut off: nothing to fill")
-        best = self.forward(inputs)["logits"].argmax(-1)  # (texts, tokens)
+        best = self.outputs(inputs)["logits"].argmax(-1)  # (texts, tokens)
         return [
             [self.tokenizer.decode([int(token)]).strip() for token in row[where]]
             for row, where in zip(best, masked, strict=True)
@@ -206,7 +221,7 @@ class EncoderModel(ForwardModel):
             raise UsageError(f"{len(questions)} questions and {len(passages)} passages: give one passage a question")
         self._check("question-answering")
         inputs = self.encode(questions, passages)
-        output = self.forward(inputs)
+        output = self.outputs(inputs)
         return [
             self._span(start, end, ids, types)
             for start, end, ids, types in zip(

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UsageError
 from ..forward import Example, Forward, Inputs
 from ..model import Model
+from ..parity import Witness
 from .torch_forward import TorchForward, module_facts, network
 
 
@@ -70,6 +71,21 @@ class ForwardModel(Model):
         """What floating inputs are given as: what the weights are."""
         floating = (tensor.dtype for tensor in self.module.parameters() if tensor.is_floating_point())
         return next(floating, None)
+
+    def outputs(self, inputs: Inputs) -> dict[str, Any]:
+        """What `forward` gives; of the first call of a bench a Witness is left."""
+        found = self.forward(inputs)
+        if self.witness is None:
+            self.witness = Witness(
+                tuple(inputs.arrays.values()),
+                lambda: self.compared(inputs, found),
+                lambda other: other.compared(inputs, other.forward(inputs)),  # type: ignore[attr-defined]
+            )
+        return found
+
+    def compared(self, inputs: Inputs, outputs: dict[str, Any]) -> dict[str, Any]:
+        """What parity compares of some outputs: all of them, unless a family knows better."""
+        return outputs
 
     def kept(self, raw: Sequence[Any], encode: Callable[[], Inputs]) -> Inputs:
         """What these very things became the last time, else what `encode` makes of them now."""

@@ -1,4 +1,4 @@
-"""Text: decoder-only language models, with the verbs `generate` and `stream`."""
+"""Text: decoder-only language models, with the verbs `generate`, `stream`, `loglikelihood`, `rolling` and `choose`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from ..choice import Asked, Choice
 from ..cost import Call
 from ..errors import UsageError
 from ..generation import Decoder, Generation, Limits, Prompts, Steps
+from ..likelihood import Chosen, Likelihood
 from ..model import Model
+from ..parity import NOTHING, Witness
 from ..record import ModelFacts
+from . import scoring
 from .torch_decoder import TorchDecoder
 from .torch_forward import module_facts
 from .work import Work
@@ -58,6 +61,8 @@ class TextModel(Model):
     _ending: frozenset[int] = frozenset()
     #: Encoded prompts by (prompts, chat): rounds of one call do not time tokenization again.
     _encoded: dict[tuple[tuple[str, ...], bool], Prompts] = field(default_factory=dict)
+    #: Tokens that it reads at once; None where its configuration sets no limit.
+    longest: int | None = None
     #: The generations made, by size; emptied by who wants to know those of a while.
     calls: Counter[Call] = field(default_factory=Counter)
     #: What they compute and move; known once the weights were read.
@@ -125,6 +130,7 @@ class TextModel(Model):
         sequences, prompt_tokens = encoded.input_ids.shape
         # every beam is a sequence of its own, from the prompt on
         self.calls[Call(sequences * choice.beams, prompt_tokens, max(map(len, decoded.rows)))] += 1
+        self._witness(encoded, limits, choice, decoded.rows)
         texts = tuple(self.tokenizer.batch_decode([list(row) for row in decoded.rows], skip_special_tokens=True))
         return Generation(texts, decoded.rows, encoded.tokens, limits.max_new_tokens, decoded.clock)
 
@@ -144,15 +150,86 @@ class TextModel(Model):
         """
         decoder, choice = self.decoder, Choice.of(**asked)
         encoded, limits = self._ready(prompts, max_new_tokens, min_new_tokens, chat)
-        return Steps(self._noted(encoded, decoder.steps(encoded, limits, choice)), limits.max_new_tokens)
+        steps = decoder.steps(encoded, limits, choice)
+        return Steps(self._noted(steps, encoded, limits, choice), limits.max_new_tokens)
 
-    def _noted(self, encoded: Prompts, steps: Iterator[tuple[int | None, ...]]) -> Iterator[tuple[int | None, ...]]:
-        made = 0
+    def _noted(
+        self, steps: Iterator[tuple[int | None, ...]], encoded: Prompts, limits: Limits, choice: Choice
+    ) -> Iterator[tuple[int | None, ...]]:
+        made = []
         for tokens in steps:
-            made += 1
+            made.append(tokens)
             yield tokens
         if made:
-            self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], made)] += 1
+            self.calls[Call(len(encoded.input_ids), encoded.input_ids.shape[1], len(made))] += 1
+            rows = [tuple(token for token in row if token is not None) for row in zip(*made, strict=True)]
+            self._witness(encoded, limits, choice, rows)
+
+    def _witness(self, prompts: Prompts, limits: Limits, choice: Choice, rows: Sequence[Sequence[int]]) -> None:
+        """Leave what parity compares, of the first call of a bench: tokens, and the logits of two steps."""
+        if self.witness is not None:
+            return
+
+        def repeat(other: Any) -> Any:
+            return other.compared(prompts, limits, choice, other.decoder.generate(prompts, limits, choice).rows)
+
+        read = (prompts.input_ids, prompts.attention_mask, repr(limits), repr(choice))
+        self.witness = Witness(read, lambda: self.compared(prompts, limits, choice, rows), repeat)
+
+    def compared(
+        self, prompts: Prompts, limits: Limits, choice: Choice, rows: Sequence[Sequence[int]]
+    ) -> dict[str, Any]:
+        """Tokens (sequences, steps) as they came, and logits (sequences, vocabulary) of the first and the second step.
+
+        The first step reads the prompt, the second is what a compiler compiles. Logits are made anew, greedily; there
+        are none where a decoder does not choose by our Chooser.
+        """
+        import numpy
+
+        width = max(map(len, rows))
+        tokens = numpy.array([[*row, *[NOTHING] * (width - len(row))] for row in rows], "int64")
+        taps: list[Any] = []
+        steps = self.decoder.steps(prompts, limits, Choice(tap=taps.append))
+        for _ in zip(range(min(2, limits.max_new_tokens)), steps, strict=False):
+            taps[-1:] = [logits.float().cpu().numpy().copy() for logits in taps[-1:]]
+        getattr(steps, "close", lambda: None)()
+        return {"tokens": tokens, **dict(zip(("logits", "next_logits"), taps, strict=False))}
+
+    def loglikelihood(
+        self, contexts: Sequence[str], continuations: Sequence[str], *, batch_size: int = 8
+    ) -> list[Likelihood]:
+        """How likely each continuation is after its context, token by token, read by what makes the variant's tokens.
+
+        A space between the two belongs to the continuation. Texts are taken as they are: no chat template. Raises
+        UsageError for lists of two lengths, or a continuation of no tokens or of more than the model reads.
+        """
+        rows = scoring.continuations(self.tokenizer, contexts, continuations, self.longest)
+        return scoring.likelihoods(self.decoder, rows, batch_size)
+
+    def rolling(
+        self, texts: Sequence[str], *, window: int | None = None, stride: int | None = None, batch_size: int = 1
+    ) -> list[Likelihood]:
+        """How likely each text is, token by token, read in windows of `window` tokens that move on by `stride`.
+
+        A token has at least `window - stride` tokens before it. Without them the window is what the model reads at
+        once, and the stride is the window. Raises UsageError for a window that it cannot read, or a stride beyond it.
+        """
+        size = scoring.window_size(window, stride, self.longest)
+        rows = scoring.windows(self.tokenizer, texts, size, stride or size)
+        found = iter(scoring.likelihoods(self.decoder, [row for of_text in rows for row in of_text], batch_size))
+        return [Likelihood.joined([next(found) for _ in of_text]) for of_text in rows]
+
+    def choose(
+        self, prompts: Sequence[str], choices: Sequence[str] | Sequence[Sequence[str]], *, batch_size: int = 8
+    ) -> list[Chosen]:
+        """Which of several texts is the likeliest after each prompt: multiple choice, as lm-evaluation-harness asks it.
+
+        `choices` are the same texts for all prompts, or a list of texts for each.
+        """
+        each = scoring.choices_of_each(prompts, choices)
+        contexts = [prompt for prompt, texts in zip(prompts, each, strict=True) for _ in texts]
+        found = iter(self.loglikelihood(contexts, [text for texts in each for text in texts], batch_size=batch_size))
+        return [Chosen(texts, tuple(next(found) for _ in texts)) for texts in each]
 
     def kv_bytes(self, calls: Mapping[Call, int]) -> tuple[int | None, str]:
         """The KV cache of the largest of some calls, and how that is known: read off the runtime's tensors, or not."""
@@ -210,6 +287,7 @@ class TextModel(Model):
         """Facts read off the loaded module, and the ids with which it ends a text."""
         end = module.generation_config.eos_token_id
         self._ending = frozenset([end] if isinstance(end, int) else end or [])
+        self.longest = getattr(module.config.get_text_config(decoder=True), "max_position_embeddings", None)
         self.work = Work.of(module)
         return module_facts(module)
 

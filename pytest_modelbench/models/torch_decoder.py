@@ -108,15 +108,7 @@ class TorchDecoder:
         for made in range(limits.max_new_tokens):
             # no_grad as generate does: inference_mode would make the compiler start over.
             with self._compiler_unheard(), torch.no_grad():
-                # The very arguments that generate gives, so that both run one compiled graph.
-                inputs = self.module.prepare_inputs_for_generation(
-                    ids,
-                    past_key_values=cache,
-                    attention_mask=mask,
-                    use_cache=True,
-                    is_first_iteration=not made,
-                    **self._accepted(position_ids=positions, logits_to_keep=1),
-                )
+                inputs = self._inputs(ids, mask, positions, cache, first=not made, keep=1)
                 logits = step(**inputs, return_dict=True).logits[:, -1].float()  # (sequences, vocabulary)
                 if made < limits.min_new_tokens:
                     logits[:, ending] = -torch.inf
@@ -126,6 +118,34 @@ class TorchDecoder:
                 step = self._compiled_step
             self._note_held(cache, len(ids), mask.shape[1] - 1)
             yield ids[:, 0].tolist()
+
+    def logits(self, texts: Prompts, last: int) -> Any:
+        """What comes after the last tokens, in one pass; compiled in the same mode where steps are."""
+        import torch
+
+        ids, mask = self._tensors(texts)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        if self.compile_mode is None:
+            cache = self._cache(len(ids), ids.shape[1])
+            inputs = self._inputs(ids, mask, positions, cache, first=True, keep=last)
+        else:
+            # all logits, whatever is asked: another number of them would be another compilation
+            more = self._accepted(position_ids=positions)
+            inputs = {"input_ids": ids, "attention_mask": mask, "use_cache": False, **more}
+        with self._compiler_unheard(), torch.no_grad():
+            return self._compiled_pass(**inputs, return_dict=True).logits[:, -last:].float()
+
+    def _inputs(self, ids: Any, mask: Any, positions: Any, cache: Any, *, first: bool, keep: int) -> dict[str, Any]:
+        """The very arguments that `generate` gives a step, so that both run one compiled graph."""
+        inputs: dict[str, Any] = self.module.prepare_inputs_for_generation(
+            ids,
+            past_key_values=cache,
+            attention_mask=mask,
+            use_cache=True,
+            is_first_iteration=first,
+            **self._accepted(position_ids=positions, logits_to_keep=keep),
+        )
+        return inputs
 
     @cached_property
     def _compile_config(self) -> Any:
@@ -182,6 +202,15 @@ class TorchDecoder:
         sizes = [cache_bytes(one) for one in held]
         if None not in sizes:
             self.kv_bytes[sequences, tokens] = sum(size for size in sizes if size is not None)
+
+    @cached_property
+    def _compiled_pass(self) -> Any:
+        """A forward of whole texts: of any size with one compilation, or the module itself."""
+        import torch
+
+        if self.compile_mode is None:
+            return self.module
+        return torch.compile(self.module.__call__, mode=self.compile_mode, dynamic=True)
 
     @cached_property
     def _parameters(self) -> frozenset[str]:

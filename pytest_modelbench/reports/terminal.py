@@ -5,12 +5,13 @@ It is a pure function of Records; what goes to the terminal, and how wide that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
-from ..quantity import cells, duration, plain, shortened, visible
+from ..pareto import COSTS, front
+from ..quantity import cells, column_text, duration, plain, shortened, visible
 from ..record import CAVEATS, Record
 
 #: What a summary may take of a terminal (chosen here: a screen of 50 lines keeps pytest's own last lines in sight).
@@ -19,7 +20,7 @@ MOST_LINES = 40
 #: an id are still read at 16).
 _LEAST, _NARROWEST, _WIDEST = 8, 16, 44
 #: Columns in the order they stand, and in the order they leave a narrow terminal.
-_COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score")
+COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score")
 _LEAVING = ("peak", "ttft", "throughput", "spread")
 _ORANGE, _BLUE, _BOLD, _DIM, _PLAIN = "\x1b[1;38;5;208m", "\x1b[38;5;33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STYLES = {"failed": _ORANGE, "error": _ORANGE, "oom": _ORANGE, "invalid": _ORANGE, "skipped": _DIM}
@@ -36,10 +37,14 @@ def lines(
     seconds: float = 0.0,
     note: str = "Nothing to compare with.",
     most_lines: int = MOST_LINES,
+    columns: Sequence[str] = (),
 ) -> list[str]:
-    """The lines to print for some Records, none wider than `width` but for places and what cannot be cut."""
+    """The lines to print for some Records, none wider than `width` but for places and what cannot be cut.
+
+    `columns` are those of `COLUMNS` or of `summary.row`, in their order; none leaves the usual ones.
+    """
     groups = side_by_side(records)
-    layout = _layout(groups, width)
+    layout = _layout(groups, width, columns)
     foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width)]
     room = len(records) * 4 if verbose else most_lines - 2 - len(foot)
     body, hidden = _body(groups, layout, room, width)
@@ -86,17 +91,19 @@ class _Layout:
         return "  ".join(cut).rstrip()
 
 
-def _layout(groups: Sequence[Group], width: int) -> _Layout:
-    """As many columns as fit, after names and caveats in one word have their room."""
+def _layout(groups: Sequence[Group], width: int, asked: Sequence[str]) -> _Layout:
+    """As many columns as fit, after names and caveats in one word have room; of those asked for the last leave."""
+    leaving = asked[:0:-1] if asked else _LEAVING
+    columns = asked or COLUMNS
     rows = [row for group in groups for row in group.rows if row.measured]
     tokens = all(row.texts["throughput"].endswith(" tokens/s") or not row.texts["throughput"] for row in rows)
-    heads = {column: column for column in _COLUMNS} | {
+    heads = {column: column for column in columns} | {
         "against": f"against {REFERENCE}",
         "throughput": "tokens/s" if tokens else "throughput",
         "score": "",
     }
     widths = {}
-    for column in _COLUMNS:
+    for column in columns:
         texts = [_cell(row, column, heads) for row in rows]
         if any(texts):
             names = [visible(group.score) for group in groups if group.score] if column == "score" else [heads[column]]
@@ -104,7 +111,7 @@ def _layout(groups: Sequence[Group], width: int) -> _Layout:
     longest = max((cells(visible(row.label)) + 2 for row in rows), default=0)
     wanted = min(max(longest, _NARROWEST), _WIDEST)
     kinds = max((cells(_kinds(row)) + 2 for row in rows if row.kinds), default=0)
-    for column in ("", *_LEAVING):
+    for column in ("", *leaving):
         widths.pop(column, None)
         taken = sum(inner + 2 for inner in widths.values()) + kinds
         if wanted + taken <= width:
@@ -113,6 +120,8 @@ def _layout(groups: Sequence[Group], width: int) -> _Layout:
 
 
 def _cell(row: Row, column: str, heads: dict[str, str]) -> str:
+    if column not in row.texts:
+        return visible(column_text(column, row.columns.get(column)))
     text = visible(row.texts[column])
     return text.removesuffix(" tokens/s") if heads["throughput"] == "tokens/s" else text
 
@@ -144,15 +153,17 @@ def _head(records: Sequence[Record], width: int) -> str:
 def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tuple[list[_Styled], int]:
     """The groups as lines, and how many rows found no room; the worst come first when not all fit."""
     if sum(1 + len(group.rows) for group in groups) <= room:
-        written = [(group, [_row(row, layout, width) for row in group.rows]) for group in groups]
-        if sum(1 + sum(map(len, rows)) for _, rows in written) <= room:
-            return [line for group, rows in written for line in _block(group, rows, layout, width)], 0
-    body: list[_Styled] = []
+        blocks = [_block(group, _rows(group, group.rows, layout, width), layout, width) for group in groups]
+        body = [line for block in blocks for line in block]
+        said = [line for group, block in zip(groups, blocks, strict=True) for line in (*block, *_front(group, width))]
+        if len(body) <= room:
+            return said if len(said) <= room else body, 0
+    body = []
     shown = 0
     for group in sorted(groups, key=lambda group: (group.worst, not any(row.kinds for row in group.rows))):
         ordered = sorted(group.rows, key=lambda row: WORST_FIRST.index(row.record.outcome))
         # one line stays for "and N more"
-        fitting = list(_fitting((_row(row, layout, width) for row in ordered), room - len(body) - 2))
+        fitting = list(_fitting(_rows(group, ordered, layout, width), room - len(body) - 2))
         if not fitting:
             break
         shown += len(fitting)
@@ -160,7 +171,14 @@ def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tu
     return body, sum(len(group.rows) for group in groups) - shown
 
 
-def _fitting(rows: Iterator[list[_Styled]], room: int) -> Iterator[list[_Styled]]:
+def _rows(group: Group, rows: Sequence[Row], layout: _Layout, width: int) -> list[list[_Styled]]:
+    """Each row as lines; one that another row beats in time and score is dim."""
+    of_group = front(group)
+    beaten = [id(point.row) for point in of_group.dominated] if of_group else []
+    return [_row(row, layout, width, dim=id(row) in beaten) for row in rows]
+
+
+def _fitting(rows: Iterable[list[_Styled]], room: int) -> Iterator[list[_Styled]]:
     for row in rows:
         room -= len(row)
         if room < 0:
@@ -180,7 +198,18 @@ def _block(group: Group, rows: Sequence[list[_Styled]], layout: _Layout, width: 
     return [_Styled(title, _BOLD, title.split("  ")[0]), *(line for row in rows for line in row)]
 
 
-def _row(row: Row, layout: _Layout, width: int) -> list[_Styled]:
+def _front(group: Group, width: int) -> list[_Styled]:
+    """One line on what nothing beats in both time and score, where the group has scores."""
+    found = front(group)
+    if found is None:
+        return []
+    names = visible(", ".join(point.row.label for point in found.best))
+    rest = f"; {len(found.dominated):,} dominated" if found.dominated else ""
+    start = f"  best of {COSTS[found.cost]} and {visible(found.score)}: "
+    return [_Styled(start + shortened(names, max(width - cells(start + rest), _LEAST)) + rest, _DIM, rest)]
+
+
+def _row(row: Row, layout: _Layout, width: int, dim: bool = False) -> list[_Styled]:
     name = f"  {visible(row.label)}"
     if not row.measured:
         reason = row.record.reason or ("not timed" if row.record.outcome == "passed" else "")
@@ -192,10 +221,13 @@ def _row(row: Row, layout: _Layout, width: int) -> list[_Styled]:
     text = layout.row(name, {column: _cell(row, column, layout.heads) for column in layout.widths})
     against = row.texts["against"]
     style = _BLUE if against.endswith("faster") else _ORANGE if against.endswith("slower") else ""
+    part = against
+    if dim:
+        style, part = _DIM, ""
     for caveats in (visible(", ".join(row.caveats)), _kinds(row)):
         if not caveats or cells(text) + 2 + cells(caveats) <= width:
-            return [_Styled(f"{text}  {caveats}".rstrip(), style, against)]
-    return [_Styled(text, style, against), _Styled("    " + shortened(_kinds(row), width - 4))]
+            return [_Styled(f"{text}  {caveats}".rstrip(), style, part)]
+    return [_Styled(text, style, part), _Styled("    " + shortened(_kinds(row), width - 4))]
 
 
 def _padded(text: str, width: int) -> str:

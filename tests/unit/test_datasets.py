@@ -104,7 +104,7 @@ def test_csv_cells_stay_as_written_unless_all_are_plain_whole_numbers(tmp_path):
         ("a.jsonl", '{"inputs": 1}\n{"other": 2}', "row 2 has no value in column 'inputs'"),
         ("a.json", "[]", "has no column 'inputs' (it has: none)"),
         ("a.parquet", "no parquet", "a.parquet is not parquet"),
-        ("a.xlsx", "", "cannot read .xlsx; use .csv, .json, .jsonl, .parquet"),
+        ("a.xlsx", "", "cannot read .xlsx; use .csv, .json, .jsonl, .parquet, .arrow, .txt"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, name, text, said):
@@ -125,7 +125,6 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
     ("text", "options", "said"),
     [
         ("./nowhere.csv", {}, "is not there"),
-        (".", {}, "is a folder, not a file"),
         ("./q.csv#part", {}, "a file has no parts"),
         (
             "./q.csv?inputs=question&references=anwser",
@@ -142,7 +141,6 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
         ("./q.csv?inputs=n", {"limit": -1}, "limit=-1"),
         ("./q.csv?inputs=n", {"limit": True}, "limit=True"),
         ("./q.csv?inputs=n", {"shuffle_seed": 1.5}, "shuffle_seed=1.5"),
-        ("hub:squad", {}, "'hub:squad' is not a dataset: hub: gives models"),
         ("random:llama", {}, "is not a dataset"),
     ],
 )
@@ -273,8 +271,8 @@ def test_cut_is_exact_or_refused():
 
 def test_batches_keep_the_order_and_the_odd_rest():
     data = Dataset(tuple("abcde"), None)
-    assert data.batches(2) == [["a", "b"], ["c", "d"], ["e"]]
-    assert data.batches(9) == [list("abcde")]
+    assert list(data.batches(2)) == [["a", "b"], ["c", "d"], ["e"]]
+    assert list(data.batches(9)) == [list("abcde")]
     with pytest.raises(UsageError, match="at least 1"):
         data.batches(0)
 

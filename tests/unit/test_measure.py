@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import weakref
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -349,6 +351,36 @@ def truncated(run):
 def test_a_batch_in_which_one_text_ends_early_is_truncated(measure):
     measure.once = True
     assert truncated(measure(lambda: generation(4, 2, asked=4))) == ["6 of 8 tokens"]
+
+
+def test_each_takes_a_sequence_piece_by_piece(measure):
+    """Data larger than memory are batches that are read when they are asked for: not one is kept for later."""
+
+    held = weakref.WeakSet()
+
+    class Read(Sequence):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, at):
+            if at >= 5:
+                raise IndexError
+            batch = Batch([at])
+            held.add(batch)
+            return batch
+
+    class Batch(list):
+        __hash__ = object.__hash__
+
+    most = 0
+
+    def look(batch):
+        nonlocal most
+        most = max(most, len(held))
+        return sum(batch)
+
+    assert measure.each(look, Read()).outputs == [0, 1, 2, 3, 4]
+    assert most <= 3, "the one at hand, and those of the warm-up"
 
 
 def test_texts_of_each_batch_are_counted_not_of_the_last_alone(measure):

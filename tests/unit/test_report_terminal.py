@@ -8,7 +8,7 @@ import pytest
 from records import FULL, ended, timed
 
 from pytest_modelbench.quantity import cells
-from pytest_modelbench.record import CAVEATS, Caveat, Record
+from pytest_modelbench.record import CAVEATS, Caveat, Record, Score
 from pytest_modelbench.reports.terminal import MOST_LINES, lines
 
 LLAMA = "benches/bench_llama.py::bench_generate"
@@ -202,3 +202,42 @@ def test_in_a_narrow_terminal_the_remedy_is_what_stays():
     assert len([line for line in printed if line.startswith("!")]) == len(CAVEATS)
     assert max(map(len, printed)) <= 60
     assert len(printed) <= MOST_LINES
+
+
+def scored(variant: str, seconds: float, score: float) -> Record:
+    return replace(timed(LLAMA, seconds, variant=variant), scores={"contains": Score(score, "ratio", "higher")})
+
+
+def test_the_front_is_said_and_what_it_beats_is_dim():
+    records = [scored("eager", 1.0, 0.9), scored("onnx", 0.5, 0.9), scored("int8", 0.25, 0.8)]
+    rows = table(records)
+    assert rows[-2] == "  best of time and contains: int8, onnx; 1 dominated"
+    colored = table(records, color=True)
+    assert [row.startswith("\x1b[2m") for row in colored[3:6]] == [False, False, False]
+    assert [row.split()[0].endswith("\x1b[2meager") for row in colored[3:6]] == [False, False, True]
+
+
+def test_no_score_no_front():
+    assert not [row for row in table([timed(variant="eager"), timed(variant="onnx")]) if "best of" in row]
+
+
+def test_where_lines_are_short_the_front_goes_first():
+    groups = [replace(scored(variant, 1.0, 0.9), bench=f"b.py::bench_{n}") for n in range(12) for variant in "ab"]
+    rows = table(groups)
+    assert len(rows) <= MOST_LINES
+    assert not [row for row in rows if "best of" in row or "more bench" in row]
+
+
+def test_columns_are_those_asked_for_in_their_order():
+    rows = table([FULL], columns=["peak", "p95_seconds", "energy_joules", "score_contains", "mfu", "axis_n", "cold"])
+    assert rows[1].split() == ["peak", "p95_seconds", "score_contains", "mfu", "axis_n", "cold"]
+    assert re.match(r"  eager +1.00 GiB +290 ms +0.750 +20.0 % +8 +no  recompiled", rows[3])
+
+
+def test_of_columns_asked_for_the_last_leave_a_narrow_terminal():
+    asked = ["median", "p95_seconds", "itl_p50_seconds", "e2el_seconds"]
+    shown = [table([FULL], width=width, columns=asked)[1].split() for width in (120, 90, 70, 50, 30)]
+    assert [len(names) for names in shown] == sorted((len(names) for names in shown), reverse=True)
+    assert all(names == asked[: len(names)] for names in shown)
+    assert shown[0] == asked
+    assert shown[-1] == ["median"]

@@ -58,6 +58,13 @@ def test_a_prompt_of_one_token(model, expected):
     assert model.generate(["a"], max_new_tokens=4).token_ids == expected.generate(["a"], max_new_tokens=4).token_ids
 
 
+def test_onnx_finds_texts_as_likely_as_eager(model, expected):
+    window = {"window": 16, "stride": 8, "batch_size": 2}
+    texts = ["the world of water and the house of the people in the city, day by day " * 2]
+    (found,), (wanted,) = model.rolling(texts, **window), expected.rolling(texts, **window)
+    assert found.tokens == pytest.approx(wanted.tokens, abs=1e-4)
+
+
 def test_an_ending_token_ends(model, expected, monkeypatch):
     token = model.generate(PROMPTS, max_new_tokens=8).token_ids[0][2]
     for one in (model, expected):

@@ -66,7 +66,8 @@ class OnnxDecoder:
         past = self._empty(len(ids))
         ending = sorted(limits.end)
         for made in range(limits.max_new_tokens):
-            logits, past = self._step(ids, mask, positions, past)
+            every, past = self._step(ids, mask, positions, past, last=1)
+            logits = every[:, -1]
             if made < limits.min_new_tokens:
                 logits[:, ending] = -numpy.inf
             ids = chooser(torch.from_numpy(logits)).numpy()  # (sequences, 1)
@@ -80,9 +81,23 @@ class OnnxDecoder:
         if (sequences, tokens) not in self.kv_bytes:
             self.kv_bytes[sequences, tokens] = sum(value.tensor_size_in_bytes() for value in past)
 
-    def _step(self, ids: Any, mask: Any, positions: Any, past: list[Any]) -> tuple[Any, list[Any]]:
+    def logits(self, texts: Prompts, last: int) -> Any:
+        """What comes after the last tokens, in one pass of the session that makes tokens."""
+        import numpy
+        import torch
+
+        ids, mask = texts.input_ids, texts.attention_mask
+        positions = numpy.maximum(mask.cumsum(-1) - 1, 0)
+        logits, _ = self._step(ids, mask, positions, self._empty(len(ids)), last)
+        return torch.from_numpy(logits)
+
+    def _step(self, ids: Any, mask: Any, positions: Any, past: list[Any], last: int) -> tuple[Any, list[Any]]:
+        import numpy
+
         binding = self.session.io_binding()
-        for name, array in (("input_ids", ids), ("attention_mask", mask), ("position_ids", positions)):
+        keep = numpy.arange(ids.shape[1] - last, ids.shape[1])
+        named = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "logits_to_keep": keep}
+        for name, array in named.items():
             binding.bind_cpu_input(name, array)
         for name, value in zip(self.past, past, strict=True):
             binding.bind_ortvalue_input(name, value)

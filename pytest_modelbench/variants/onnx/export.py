@@ -24,7 +24,7 @@ def identity(module: Any) -> list[Any]:
     shapes = [(name, str(tensor.dtype), list(tensor.shape)) for name, tensor in state.items()]
     config = {name: value for name, value in module.config.to_dict().items() if not name.startswith("_")}
     versions = [torch.__version__, transformers.__version__, onnxscript.__version__]
-    return ["onnx-1", OPSET, versions, config, shapes, bytes_digest(_buffers(state))]
+    return ["onnx-2", OPSET, versions, config, shapes, bytes_digest(_buffers(state))]
 
 
 def _buffers(state: dict[str, Any]) -> Iterator[Any]:
@@ -54,22 +54,26 @@ def names(layers: int, what: str) -> list[str]:
 
 
 def export(module: Any, path: Path) -> None:
-    """Write the module's step to `path`: any batch, any number of new tokens, any past, an empty one too."""
+    """Write the module's step to `path`: any batch, any number of new tokens, any past, an empty one too.
+
+    `logits_to_keep` says of which new tokens logits are made: of the last one for generation, of more for a likelihood.
+    """
     import torch
 
     layers, heads, size = cache_shape(module.config)
     # Sizes above one and all different: torch.export takes 0 and 1 for constants, and equal sizes for one size.
-    batch, past, new = 2, 5, 3
+    batch, past, new, keep = 2, 5, 4, 3
     options = {"device": module.device}
     example = (
         torch.ones(batch, new, dtype=torch.int64, **options),
         torch.ones(batch, past + new, dtype=torch.int64, **options),
         torch.arange(past, past + new, **options).repeat(batch, 1),
+        torch.arange(keep, **options),
         [torch.zeros(batch, heads, past, size, dtype=module.dtype, **options) for _ in range(2 * layers)],
     )
     any_ = torch.export.Dim.DYNAMIC
     pair = {0: any_, 1: any_}
-    shapes = (pair, pair, pair, [{0: any_, 2: any_} for _ in range(2 * layers)])
+    shapes = (pair, pair, pair, {0: any_}, [{0: any_, 2: any_} for _ in range(2 * layers)])
     with torch.no_grad(), warnings.catch_warnings():
         # torch's exporter and onnxscript deprecate parts of each other at every release; none of it is our call.
         warnings.simplefilter("ignore")
@@ -79,7 +83,7 @@ def export(module: Any, path: Path) -> None:
             dynamo=True,
             opset_version=OPSET,
             dynamic_shapes=shapes,
-            input_names=["input_ids", "attention_mask", "position_ids", *names(layers, "past")],
+            input_names=["input_ids", "attention_mask", "position_ids", "logits_to_keep", *names(layers, "past")],
             output_names=["logits", *names(layers, "present")],
             # ONNX Runtime optimizes at load and does as well; torch's own passes take twice the time of the export.
             optimize=False,
@@ -99,7 +103,7 @@ def _step(module: Any) -> Any:
             self.module = module
 
         def forward(
-            self, input_ids: Any, attention_mask: Any, position_ids: Any, past: list[Any]
+            self, input_ids: Any, attention_mask: Any, position_ids: Any, logits_to_keep: Any, past: list[Any]
         ) -> tuple[Any, list[Any]]:
             cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
             output = self.module(
@@ -108,9 +112,9 @@ def _step(module: Any) -> Any:
                 position_ids=position_ids,
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=logits_to_keep,
             )
             present = [tensor for layer in output.past_key_values.layers for tensor in (layer.keys, layer.values)]
-            return output.logits[:, -1].float(), present
+            return output.logits.float(), present
 
     return Step().eval()
