@@ -31,7 +31,7 @@ class Conductor:
         self._canary = _Canary(device_name)
         self._left, self._drop = 0, False
         self._block: list[float] = []
-        self._waits, self._waited = _Waits(), 0.0
+        self._waits = _Waits()
         self._core = _Core()
 
     def begin(self, each_seconds: float, loops: int, items: int | None) -> int | None:
@@ -48,7 +48,7 @@ class Conductor:
     def more(self) -> bool:
         """Whether to time another round; waits for this side's turn."""
         if self._left:
-            self._waited = self._waits.seconds()
+            self._waits.begin()
             return True
         if self._block:
             self._core.look()
@@ -61,7 +61,7 @@ class Conductor:
         self._left, self._drop, core = rest
         self._core.take(core)
         self._canary.sing()
-        self._waited = self._waits.seconds()
+        self._waits.begin()
         return True
 
     def takes(self, seconds: float) -> bool:
@@ -70,7 +70,7 @@ class Conductor:
             self._drop = False
             return False
         self._left -= 1
-        self._block.append(seconds - (self._waits.seconds() - self._waited) / self._loops)
+        self._block.append(seconds - self._waits.within(seconds * self._loops) / self._loops)
         return True
 
 
@@ -88,9 +88,20 @@ class _Waits:
             self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         except OSError:  # another system, or a kernel without it
             self._file = -1
+        self._began = (0.0, 0.0)
 
-    def seconds(self) -> float:
-        """Since the thread began; what it costs to ask (2 us) lies outside of rounds."""
+    def begin(self) -> None:
+        """A round begins. The clock first: a thread is often sent away as its question to the kernel is answered."""
+        self._began = perf_counter(), self._seconds()
+
+    def within(self, round_seconds: float) -> float:
+        """What was waited for within a round that ended just now; what it costs to ask (2 us) lies outside of it."""
+        ended, waited = perf_counter(), self._seconds() - self._began[1]
+        outside = ended - self._began[0] - round_seconds
+        inside = max(waited - max(outside, 0.0), 0.0)
+        return inside if inside < round_seconds else 0.0  # no round is nothing but waiting: a reading gone wrong
+
+    def _seconds(self) -> float:
         return int(os.pread(self._file, 64, 0).split()[1]) * 1e-9 if self._file >= 0 else 0.0
 
 

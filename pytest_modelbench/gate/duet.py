@@ -20,7 +20,6 @@ from time import perf_counter
 from typing import Any, Literal
 
 from ..child import Child, ending
-from ..errors import ModelbenchError
 
 Side = Literal["head", "base"]
 SIDES: tuple[Side, Side] = ("head", "base")
@@ -40,7 +39,7 @@ _LAST_CHARACTERS = 4000
 _LEAVE_SECONDS = 10.0
 
 
-class Died(ModelbenchError):
+class Died(Exception):
     """A side ended in the middle of a pair."""
 
     def __init__(self, side: Side, how: str, said: str, number: int | None) -> None:
