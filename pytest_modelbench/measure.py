@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise, repeat
 from numbers import Real
@@ -18,7 +18,8 @@ from .caveats import TIMER_RATIO
 from .errors import UsageError
 from .generation import Clock, Generation, Steps
 from .record import Caveat, Score, Timing, TokenTimes
-from .stats import median, precision_ratio, standard_error
+from .scores import composite, judge, key_of
+from .stats import median, precision_ratio
 
 if TYPE_CHECKING:
     from .conduct import Conductor
@@ -66,6 +67,10 @@ class Run:
     caveats: list[Caveat] = field(default_factory=list)
     #: What a person may want to know of how it was timed.
     notes: list[str] = field(default_factory=list)
+    #: Told what is being judged, and the share that is done or None.
+    tell: Callable[[str, float | None], None] = lambda phase, share: None
+    #: The least and the most of each score whose metric has them.
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -99,31 +104,41 @@ class Run:
                 raise UsageError(f"run.count({unit}=...) was called twice; a Record holds one count of a unit")
             self.counts[unit] = float(sum(amounts)) / len(amounts)
 
-    def score(self, metric: str, predictions: Sequence[Any], references: Sequence[Any] | None, **options: Any) -> float:
-        """Judge outputs by a metric and keep the score and its items in the Record.
+    def score(self, metric: str, predictions: Any, references: Sequence[Any] | None = None, **options: Any) -> float:
+        """Judge outputs by a metric and keep the score, its items and its 95 % interval in the Record.
 
-        Returns the value, so that it can be asserted. Raises UnknownName for a metric nothing declares, UsageError
-        without references, for one metric twice, for other lengths, or for a value that is not finite.
+        An option of the metric's stands after a colon: `f1:micro` is kept as `f1_micro`. Returns the value, so that it
+        can be asserted; of a metric that gives several, such as `lm_eval:TASK`, the first.
+        Raises UnknownName for a metric nothing declares, UsageError for missing references, for one score twice or for
+        other lengths, NotFinite for no finite number.
         """
-        declared = self.find_metric(metric)
-        if metric in self.scores:
-            raise UsageError(f"run.score({metric!r}) was called twice; a Record holds one score of a name")
-        if references is None:
-            raise UsageError(f"run.score({metric!r}) needs references, and the dataset has none")
-        result = declared(predictions, references, **options)
-        score = result if isinstance(result, Score) else _mean_score(declared, result)
-        score = replace(score, value=float(score.value), items=tuple(float(item) for item in score.items))
-        if not math.isfinite(score.value):
-            raise UsageError(f"run.score({metric!r}) gave {score.value}: not a finite number")
-        self.scores[metric] = score
-        return score.value
+        declared, said = self.find_metric(metric), f"scoring {metric}"
+        self._refuse_twice(key_of(metric))
+        self.tell(said, None)
+        scores = judge(declared, predictions, references, options, lambda share: self.tell(said, share))
+        for name, score in scores.items():
+            self._refuse_twice(name)
+            self.scores[name] = score
+            if declared.span is not None:
+                self.spans[name] = declared.span
+        return next(iter(scores.values())).value
 
+    def _refuse_twice(self, name: str) -> None:
+        if name in self.scores:
+            raise UsageError(f"run.score of {name!r} was called twice; a Record holds one score of a name")
 
-def _mean_score(metric: Metric, items: Iterable[float]) -> Score:
-    values = tuple(float(item) for item in items)
-    if not values:
-        raise UsageError(f"metric {metric.name!r} got no items to judge")
-    return Score(sum(values) / len(values), metric.unit, metric.direction, values, standard_error(values))
+    def composite(
+        self, weights: Mapping[str, float], *, name: str = "composite", spans: Mapping[str, tuple[float, float]] = {}
+    ) -> float:
+        """Keep one number of the scores so far: their weighted mean, each brought to 0 (worst) to 1 (best).
+
+        `spans` gives the least and the most of a score whose metric has none: `{"perplexity": (1, 50)}`.
+        Raises UsageError for weights that sum to zero, a score that is not there, or one without a span.
+        """
+        if name in self.scores:
+            raise UsageError(f"run.composite(name={name!r}): there is a score of this name; give another")
+        self.scores[name] = composite(self.scores, weights, {**self.spans, **spans})
+        return self.scores[name].value
 
 
 @dataclass
@@ -276,7 +291,7 @@ class Measure:
             )
         if inspect.isgeneratorfunction(inner) and not lazy:
             raise UsageError(f"{self.bench}: {_name(f)} is a generator: calling it runs nothing; use measure.stream")
-        self.run = Run(self.find_metric)
+        self.run = Run(self.find_metric, tell=self.progress)
         return self.run
 
     def _agreed(self, each_seconds: float, loops: int, items: int | None = None) -> int:

@@ -58,6 +58,24 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="compare this code with itself: what alarms that raises, and the smallest change each bench would show",
     )
+    add(
+        "--bench-baseline",
+        metavar="PLACE",
+        help="compare with stored Records: a store, a folder, a file, or git:REF for those committed in "
+        "reports/baseline",
+    )
+    add(
+        "--bench-require-baseline",
+        action="store_true",
+        help="a bench without Records to compare with fails (new, missing, incomparable)",
+    )
+    add(
+        "--bench-save-baseline",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="add this session's Records to reports/baseline, or to reports/baseline/NAME; after =, or last",
+    )
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add("--bench-no-parity", action="store_true", help="do not compare the first output of each variant with eager's")
     add(
@@ -111,6 +129,8 @@ def read_settings(config: pytest.Config) -> Settings:
 
         parse_fail(option.bench_fail)
     _check_pairs(option, [str(argument) for argument in config.invocation_params.args])
+    if option.bench_require_baseline and option.bench_baseline is None:
+        raise UsageError("--bench-require-baseline needs --bench-baseline PLACE")
     worker = getattr(config, "workerinput", None) or {}
     home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
@@ -140,6 +160,9 @@ def read_settings(config: pytest.Config) -> Settings:
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         fail=option.bench_fail,
         strict=option.bench_strict,
+        baseline=option.bench_baseline,
+        require_baseline=option.bench_require_baseline,
+        save_baseline=_baseline_folder(option.bench_save_baseline, reports),
         session=worker.get("modelbench_session") or _new_session(),
         worker=str(worker.get("workerid", "")),
     )
@@ -174,8 +197,20 @@ def _check_pairs(option: argparse.Namespace, arguments: Sequence[str]) -> None:
             f"--bench-against {option.bench_against}: pytest takes a path after a space for one of its own and looks "
             f"for its root there; write --bench-against={option.bench_against}"
         )
+    elif option.bench_baseline is not None:
+        raise UsageError("--bench-baseline compares with stored Records, --bench-against with code: leave one of them out")
     elif option.bench_once:
         raise UsageError("--bench-once times nothing: there would be nothing to compare; leave it out")
+
+
+def _baseline_folder(name: str | None, reports: Path) -> Path | None:
+    if name is None:
+        return None
+    if name and ("/" in name or os.sep in name or Path(name).exists()):
+        raise UsageError(
+            f"--bench-save-baseline {name}: that is a path, not a name; write --bench-save-baseline=NAME, or it last"
+        )
+    return reports / "baseline" / name
 
 
 def _names(text: str | None, axis: str) -> tuple[str, ...] | None:

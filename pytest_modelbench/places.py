@@ -84,7 +84,8 @@ def results_at(text: str | None, session: str | None = None) -> Results:
     chosen = named(session, names) if session else names[-1]
     records = [record for record in records_at(text) if record.session == chosen]
     began = min(record.started_utc for record in records)
-    return Results(records, None, [found for found in rows if found["started_utc"] < began])
+    verdicts = getattr(stored_at(text), "verdicts", lambda _: None)(chosen)
+    return Results(records, verdicts, [found for found in rows if found["started_utc"] < began])
 
 
 def named(beginning: str, names: Sequence[str]) -> str:

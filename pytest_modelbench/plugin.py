@@ -19,6 +19,7 @@ from .session import INSIDE, SESSION, Session
 
 if TYPE_CHECKING:
     from .collect import BenchClass, BenchModule
+    from .judging import Judging
     from .record import Record
 
 
@@ -215,6 +216,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.session = config, config.stash[SESSION]
+        self.judging: Judging | None = None
         self._properties: dict[str, list[tuple[str, str]]] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -239,6 +241,13 @@ class _Controller:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
             pytest.exit(f"{error} (--bench-store KIND:PLACE)", returncode=pytest.ExitCode.USAGE_ERROR)
+        if self.session.settings.baseline is not None and not self.session.settings.once:
+            from .judging import Judging
+
+            try:
+                self.judging = Judging(self.session, len(benches))
+            except ModelbenchError as error:
+                pytest.exit(f"--bench-baseline {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
 
@@ -267,6 +276,8 @@ class _Controller:
             progress.clear()
         if record := detach(report, self.session.settings.session):
             self.take(record, report.nodeid)
+            if self.judging:
+                self._properties[report.nodeid] += self.judging.add(report, record)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
                 if self.config.getoption("numprocesses", None):
@@ -279,6 +290,11 @@ class _Controller:
         progress = self.config.stash.get(PROGRESS, None)
         if progress and not self.session.settings.once:
             progress.remember()
+        if self.judging:
+            from .judging import narrowed
+
+            whole = not narrowed(self.config) and not session.shouldstop and not session.shouldfail
+            self.session.verdicts = self.judging.conclude(self.session.records, whole)
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -297,10 +313,10 @@ def _pair(config: pytest.Config, controller: _Controller) -> None:
     if settings.against is None and not settings.calibrate:
         return
     from .gate.sides import against, itself
-    from .paired import Paired
+    from .against import Comparison
 
     base = itself(settings.root) if settings.against is None else against(settings.against, settings.root)
-    config.pluginmanager.register(Paired(config, base, config.stash.get(LANES, 1), controller.take), "modelbench-pairs")
+    config.pluginmanager.register(Comparison(config, base, config.stash.get(LANES, 1), controller.take), "modelbench-pairs")
 
 
 def _words(config: pytest.Config) -> str:

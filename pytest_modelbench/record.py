@@ -5,7 +5,8 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
-       Timing.device_held, Record.tolerance.
+       Timing.device_held, Record.tolerance, Record.imported, Score.low, Score.high,
+       Score.interval; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Caveat:
 class Timing:
     """How long it took: raw, one entry a round, in the order they ran."""
 
-    verb: Literal["repeat", "each", "stream", "benchmark"]
+    verb: Literal["repeat", "each", "stream", "benchmark", "imported"]
     #: Seconds of one call in each round (a round of `loops` calls divided by `loops`).
     rounds_seconds: tuple[float, ...]
     #: Start of each round on the host's monotonic clock (`time.perf_counter_ns`); samples share this clock.
@@ -75,7 +76,7 @@ class Timing:
     compile_seconds: float | None = None
     #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision", "items" (each given item once), or
     #: "paired" (blocks taken in turn with another side).
-    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "paired"] = "rounds"
+    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "paired", "imported"] = "rounds"
     #: Whether the device's caches were flushed before each call.
     cold: bool = False
     #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.
@@ -114,9 +115,14 @@ class Score:
     value: float
     unit: str
     direction: Literal["higher", "lower"]
-    #: Value of each item, in the items' order; paired tests need them.
+    #: Value of each item, in the items' order; paired tests need them. Their mean is the value, but for metrics that
+    #: are of the whole (F1, BLEU): there an item is what can be said of it alone.
     items: tuple[float, ...] = ()
     standard_error: float | None = None
+    #: The 95 % interval of the value, were other items of the same kind drawn; and how it was found.
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,6 +248,8 @@ class Record:
     #: Why, when the outcome is not "passed": one line.
     reason: str = ""
     simulated: bool = False
+    #: The tool that measured it, with its version, where we did not: "llama-bench b4321".
+    imported: str = ""
     timing: Timing | None = None
     tokens: TokenTimes | None = None
     #: Units of work in one call (tokens, images, ...); throughput is derived.

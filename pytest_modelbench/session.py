@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -224,6 +224,7 @@ class Session:
         stored = True
         try:
             self._append(self.records)
+            self._keep_verdicts()
         except Exception as error:  # noqa: BLE001  a store may be the user's: whatever it raises, Records are kept
             stored = False
             kept = self._spare or f"{self.journals}, and stored at the next start"
@@ -233,11 +234,17 @@ class Session:
                 self._journal.close(keep=not stored)
             except (StoreError, OSError) as error:
                 self.problems.append(_said(error))
-        for kind, place in self.settings.reports if self.records else ():
+        try:
+            self._save_baseline()
+        except (StoreError, OSError) as error:
+            self.problems.append(_said(error))
+        reports = self.settings.reports if self.records else ()
+        results = self.results() if reports else None
+        for kind, place in reports:
             try:
                 if Path(place).parent == self.settings.reports_folder:
                     ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
-                self.written.append(self.catalog.find("report", kind)(self.results(), Path(place)))
+                self.written.append(self.catalog.find("report", kind)(results, Path(place)))
             except Exception as error:  # noqa: BLE001  a report may be the user's: it does not touch the Records
                 kept = "; the Records are stored" if stored else ""
                 self.problems.append(f"report {kind}:{place}: {_said(error)}{kept}")
@@ -246,7 +253,22 @@ class Session:
         """What the reports of this session are made of."""
         from .results import Results
 
-        return Results(tuple(self.records), self.verdicts)
+        return Results(tuple(self.records), self.verdicts, self._history())
+
+    def _history(self) -> list[dict[str, Any]]:
+        """What the first store knows of these benches from earlier sessions, the oldest first; it may keep no rows."""
+        kind, place = self.settings.stores[0]
+        store = self.catalog.find("store", kind)(Path(place))
+        if self.settings.once or not hasattr(store, "rows"):
+            return []
+        from .results import HISTORY_COLUMNS, MOST_SESSIONS
+
+        try:
+            rows = store.rows(keys={record.key for record in self.records}, columns=HISTORY_COLUMNS, most=MOST_SESSIONS)
+        except (StoreError, OSError) as error:
+            self.problems.append(f"{_said(error)}; the reports show no earlier session")
+            return []
+        return [row for row in rows if row["session"] != self.settings.session and row["outcome"] == "passed"]
 
     def _store_recovered(self) -> None:
         if not self._recovered:
@@ -312,6 +334,25 @@ class Session:
     def _append(self, records: list[Record]) -> None:
         for kind, place in self.settings.stores if records else ():
             self.catalog.find("store", kind)(Path(place)).append(records)
+
+    def _keep_verdicts(self) -> None:
+        """Beside the Records, in the stores that can: a report made of them later shows the gate too."""
+        for kind, place in self.settings.stores if self.verdicts is not None and self.records else ():
+            store = self.catalog.find("store", kind)(Path(place))
+            if hasattr(store, "append_verdicts"):
+                store.append_verdicts(self.settings.session, self.verdicts)
+
+    def _save_baseline(self) -> None:
+        """Add what was measured to the baseline, in files that git does see; samples would make them large."""
+        place, timed = self.settings.save_baseline, [record for record in self.records if record.outcome == "passed"]
+        if place is None or self.settings.once or not timed:
+            return
+        from .files import seen_folder
+
+        ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
+        seen_folder(place)
+        self.catalog.find("store", "parquet")(place).append([replace(record, samples=()) for record in timed])
+        self.notes.append(f"saved {len(timed):,} Record{'s' if len(timed) > 1 else ''} in {_from_here(place)}")
 
 
 def _from_here(path: Path) -> Path:

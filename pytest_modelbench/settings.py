@@ -47,6 +47,10 @@ class Settings:
     allow_pickle: frozenset[str] = frozenset()
     #: What the gate tolerates where a bench's mark says nothing (see `gate/limits.py`); None: what is usual.
     fail: str | None = None
+    #: The place of stored Records to compare with, whether there must be some, and where to add this session's.
+    baseline: str | None = None
+    require_baseline: bool = False
+    save_baseline: Path | None = None
     #: Whether `unclear` and advisory verdicts fail too.
     strict: bool = False
     session: str = ""

@@ -20,7 +20,8 @@ from .pairs import (
     Said,
     pair_change,
 )
-from .quantities import QUANTITIES, measured
+from .quality import judge_score, with_trade
+from .quantities import QUANTITIES, SCORE, measured
 
 #: Caveats that change a time by themselves, seen on one side only. What changes with the minute (others on the machine,
 #: rounds that drift) is not here: both sides take turns within it.
@@ -83,7 +84,7 @@ class Compared:
         if barred := self.barred():
             found: tuple[Verdict, ...] = (self._verdict("seconds", barred[0], reason=barred[1]),)
         else:
-            found = (self._of_time(said, why_open), *self._of_others())
+            found = with_trade([self._of_time(said, why_open), *self._of_others(), *self._of_scores()])
         return tuple(with_consequence(verdict, strict=strict) for verdict in found)
 
     def barred(self) -> tuple[Word, str] | None:
@@ -140,6 +141,17 @@ class Compared:
                 word = "faster" if worse.turned().slower_by_chance() <= MEMORY_ERROR else "same"
             head, base = (measured(record)[name] for side in SIDES if (record := self.records[side]))
             found.append(replace(self._verdict(name, word, estimate), before=base, after=head))
+        return found
+
+    def _of_scores(self) -> list[Verdict]:
+        head, base = self.records.get("head"), self.records.get("base")
+        if head is None or base is None:
+            return []
+        found = []
+        for metric in head.scores.keys() & base.scores.keys():
+            if (limit := limit_for(SCORE + metric, self.limits)) is not None:
+                scores = base.scores[metric], head.scores[metric]
+                found.append(judge_score(self.key, self.nodeid, metric, *scores, limit))
         return found
 
     def _verdict(self, quantity: str, word: Word, found: Estimate | None = None, reason: str = "") -> Verdict:
