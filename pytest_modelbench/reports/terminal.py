@@ -216,7 +216,7 @@ def _impact(group: Group, width: int) -> list[_Styled]:
     found = impact(group)
     if found is None:
         return []
-    table = [[visible(text) for text in texts] for texts in (found.heads, *found.rows)]
+    table = [[visible(text) for text in texts] for texts in (found.heads, *found.texts)]
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
         widths.pop()
