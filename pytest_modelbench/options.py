@@ -198,7 +198,9 @@ def _check_pairs(option: argparse.Namespace, arguments: Sequence[str]) -> None:
             f"for its root there; write --bench-against={option.bench_against}"
         )
     elif option.bench_baseline is not None:
-        raise UsageError("--bench-baseline compares with stored Records, --bench-against with code: leave one of them out")
+        raise UsageError(
+            "--bench-baseline compares with stored Records, --bench-against with code: leave one of them out"
+        )
     elif option.bench_once:
         raise UsageError("--bench-once times nothing: there would be nothing to compare; leave it out")
 

@@ -312,11 +312,13 @@ def _pair(config: pytest.Config, controller: _Controller) -> None:
     settings = config.stash[SESSION].settings
     if settings.against is None and not settings.calibrate:
         return
-    from .gate.sides import against, itself
     from .against import Comparison
+    from .gate.sides import against, itself
 
     base = itself(settings.root) if settings.against is None else against(settings.against, settings.root)
-    config.pluginmanager.register(Comparison(config, base, config.stash.get(LANES, 1), controller.take), "modelbench-pairs")
+    config.pluginmanager.register(
+        Comparison(config, base, config.stash.get(LANES, 1), controller.take), "modelbench-pairs"
+    )
 
 
 def _words(config: pytest.Config) -> str:
