@@ -19,6 +19,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .canary import Peaks
+    from .conduct import Conductor
     from .device import Device
     from .journal import Journal
     from .quiet import Quiet, Work
@@ -62,6 +63,11 @@ class Session:
     bench_notes: list[str] = field(default_factory=list)
     #: Ends the lease of this process, and what is built on it: the next bench takes the device in its own process.
     release: Callable[[], None] = lambda: None
+    #: In a process that is one side of a pair: who says when rounds run, the device that the parent holds for both
+    #: sides, and whether this pair is watched by samplers.
+    conductor: Conductor | None = None
+    lent: Device | None = None
+    sampled: bool = True
     #: The bench after which the device answers this process no more; those that follow get processes of their own.
     device_lost_by: str = ""
     _journal: Journal | None = None
@@ -139,6 +145,8 @@ class Session:
 
     def begin_work(self, work: Work, bench: str) -> None:
         """Set up, or time, when nobody on this host is at what would disturb it or be disturbed."""
+        if self.lent is not None:
+            return  # the parent of a pair keeps quiet for both sides
         if self._quiet is None:
             from .quiet import Quiet
 
