@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
+from ..impact import impact
 from ..pareto import COSTS, front
 from ..quantity import cells, column_text, duration, plain, shortened, visible
 from ..record import CAVEATS, Record
@@ -154,10 +155,11 @@ def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tu
     """The groups as lines, and how many rows found no room; the worst come first when not all fit."""
     if sum(1 + len(group.rows) for group in groups) <= room:
         blocks = [_block(group, _rows(group, group.rows, layout, width), layout, width) for group in groups]
-        body = [line for block in blocks for line in block]
-        said = [line for group, block in zip(groups, blocks, strict=True) for line in (*block, *_front(group, width))]
-        if len(body) <= room:
-            return said if len(said) <= room else body, 0
+        more = [[*_front(group, width), *_impact(group, width)] for group in groups]
+        for whole in ([[*block, *said] for block, said in zip(blocks, more, strict=True)], blocks):
+            body = [line for block in whole for line in block]
+            if len(body) <= room:
+                return body, 0
     body = []
     shown = 0
     for group in sorted(groups, key=lambda group: (group.worst, not any(row.kinds for row in group.rows))):
@@ -187,14 +189,14 @@ def _fitting(rows: Iterable[list[_Styled]], room: int) -> Iterator[list[_Styled]
 
 
 def _block(group: Group, rows: Sequence[list[_Styled]], layout: _Layout, width: int) -> list[_Styled]:
-    """A group's title, with its score's name over the scores, and its rows."""
+    """A group's title, with its score's name over the scores, or after it where both find no room; and its rows."""
     name = visible(group.score) if "score" in layout.widths else ""
     end = layout.name + sum(inner + 2 for inner in layout.widths.values())
-    room = end - cells(name) - 2 if name else width
-    words = [visible(group.title), visible(group.subtitle), group.unreferenced]
-    title = shortened(", ".join(word for word in words if word), room)
-    if name:
+    title = ", ".join(word for word in (visible(group.title), visible(group.subtitle), group.unreferenced) if word)
+    if name and cells(title) + 2 + cells(name) <= end:
         title += " " * (end - cells(title) - cells(name)) + name
+    else:
+        title = shortened(f"{title}; score: {name}" if name else title, width)
     return [_Styled(title, _BOLD, title.split("  ")[0]), *(line for row in rows for line in row)]
 
 
@@ -207,6 +209,22 @@ def _front(group: Group, width: int) -> list[_Styled]:
     rest = f"; {len(found.dominated):,} dominated" if found.dominated else ""
     start = f"  best of {COSTS[found.cost]} and {visible(found.score)}: "
     return [_Styled(start + shortened(names, max(width - cells(start + rest), _LEAST)) + rest, _DIM, rest)]
+
+
+def _impact(group: Group, width: int) -> list[_Styled]:
+    """What fewer bits a weight did; the last columns leave a line that is too short."""
+    found = impact(group)
+    if found is None:
+        return []
+    table = [[visible(text) for text in texts] for texts in (found.heads, *found.texts)]
+    widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
+    while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
+        widths.pop()
+    lines = []
+    for label, *texts in table:
+        numbers = [" " * (inner - cells(text)) + text for text, inner in zip(texts, widths[1:], strict=False)]
+        lines.append("    " + "  ".join([_padded(label, widths[0]), *numbers]).rstrip())
+    return [_Styled(lines[0], _DIM), *map(_Styled, lines[1:])]
 
 
 def _row(row: Row, layout: _Layout, width: int, dim: bool = False) -> list[_Styled]:
