@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(command)
             command.set_defaults(run=module.run)
+    if not given:
+        parser.print_help()
+        return 2
     asked = parser.parse_args(given)
     try:
         status: int = asked.run(asked)

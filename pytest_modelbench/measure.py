@@ -22,6 +22,7 @@ from .scores import composite, judge, key_of
 from .stats import median, precision_ratio
 
 if TYPE_CHECKING:
+    from .conduct import Conductor
     from .declare import Metric
     from .device import Device
 
@@ -170,6 +171,8 @@ class Measure:
     least_seconds: float = 0.0
     #: Empties the device's caches: called before each timed call, outside the clock; None leaves them as they are.
     flush: Callable[[], None] | None = None
+    #: Says when to time how many rounds, where two processes take turns; None: rounds end by their own rule.
+    conductor: Conductor | None = None
     run: Run | None = None
 
     def __call__(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
@@ -187,14 +190,13 @@ class Measure:
                 each_seconds, warmup_calls = self._warm_up(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                loops = 1 if self.flush else _loops(each_seconds, timer_seconds)
-                rounds = _Rounds(self, LEAST_ROUNDS)
+                loops = self._agreed(each_seconds, 1 if self.flush else _loops(each_seconds, timer_seconds))
+                rounds = _Rounds(self, LEAST_ROUNDS, self.rounds)
                 clocks: list[Clock] = []
                 with self.watching():
                     while rounds.more():
                         timed, output = self._round(call, loops, self.flush)
-                        rounds.add(timed)
-                        if isinstance(output, Generation):
+                        if rounds.add(timed) and isinstance(output, Generation):
                             clocks.append(output.clock())
                 held = self._held(call, loops, rounds)
                 self.afterwards(lambda calls: self._round(call, calls)[0].seconds, each_seconds)
@@ -226,17 +228,18 @@ class Measure:
                 first, output = self._round(partial(f, things[0]), 1)
                 _refuse_lazy(self.bench, f, output)
                 self.quiet()
-                for warm in (things[0], things[-1]):
-                    self._round(partial(f, warm), 1)
+                warm = [self._round(partial(f, thing), 1)[0].seconds for thing in (things[0], things[-1])]
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                rounds = _Rounds(self, len(things))
+                self._agreed(sum(warm) / 2, 1, items=len(things))
+                rounds = _Rounds(self, len(things), len(things), word="items")
                 with self.watching():
-                    for at, thing in enumerate(things):
-                        self.progress("items", at / len(things))
+                    while rounds.more():
+                        thing = things[len(rounds.rounds) % len(things)]  # two sides pass over them more than once
                         timed, output = self._round(partial(f, thing), 1, self.flush)
-                        rounds.add(timed)
-                        run.outputs.append(output)
+                        if rounds.add(timed) and len(run.outputs) < len(things):
+                            run.outputs.append(output)
+                del rounds.rounds[len(things) :]
                 for output in run.outputs:
                     _refuse_lazy(self.bench, f, output)
                 run.timing = rounds.timing("each", 1, 3, first, timer_seconds, run.notes, stopped_by="items")
@@ -258,16 +261,17 @@ class Measure:
             first = _span(first_ns)
             if not self.once:
                 self.quiet()
-                self._drain(call)
+                warm_ns, _, _ = self._drain(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                rounds = _Rounds(self, LEAST_ROUNDS)
+                self._agreed(_span(warm_ns).seconds, 1)
+                rounds = _Rounds(self, LEAST_ROUNDS, self.rounds)
                 stamps = []
                 with self.watching():
                     while rounds.more():
                         times_ns, items, asked = self._drain(call, self.flush)
-                        stamps.append(times_ns)
-                        rounds.add(_span(times_ns))
+                        if rounds.add(_span(times_ns)):
+                            stamps.append(times_ns)
                 run.timing = rounds.timing("stream", 1, 2, first, timer_seconds, run.notes)
                 run.tokens = _stream_times(stamps, items)
         run.output, run.outputs = items, [items]
@@ -289,6 +293,15 @@ class Measure:
             raise UsageError(f"{self.bench}: {_name(f)} is a generator: calling it runs nothing; use measure.stream")
         self.run = Run(self.find_metric, tell=self.progress)
         return self.run
+
+    def _agreed(self, each_seconds: float, loops: int, items: int | None = None) -> int:
+        """Calls of a round; where two sides take turns, as many on both."""
+        if self.conductor is None:
+            return loops
+        agreed = self.conductor.begin(each_seconds, loops, items)
+        if agreed is None:
+            self.conductor = None
+        return agreed or loops
 
     def _round(
         self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None, held: bool = False
@@ -376,22 +389,30 @@ class _Round:
 class _Rounds:
     """Rounds as they come, and the rule that ends them."""
 
-    def __init__(self, measure: Measure, least: int) -> None:
-        self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
+    def __init__(self, measure: Measure, least: int, fixed: int | None, word: str = "rounds") -> None:
+        self.fixed, self.max_seconds, self.least, self.word = fixed, measure.max_seconds, least, word
         self.least_seconds = max(LEAST_PRECISION_SECONDS, measure.least_seconds)
         self.progress, self.cold = measure.progress, measure.flush is not None
+        self.conductor = measure.conductor
         self.rounds: list[_Round] = []
         self.stopped_by: Any = "rounds"
         self._spent_seconds = 0.0
         self._look_at = 40
 
-    def add(self, timed: _Round) -> None:
+    def add(self, timed: _Round) -> bool:
+        """Keep a round; False for one that does not count."""
+        if self.conductor is not None and not self.conductor.takes(timed.seconds):
+            return False
         self.rounds.append(timed)
+        return True
 
     def more(self) -> bool:
+        if self.conductor is not None:
+            self.stopped_by = "paired"
+            return self.conductor.more()
         done = len(self.rounds)
         if self.fixed is not None:
-            self.progress("rounds", done / self.fixed)
+            self.progress(self.word, done / self.fixed)
             return done < self.fixed
         self._spent_seconds = (perf_counter_ns() - self.rounds[0].started_ns) * 1e-9 if done else 0.0
         self.progress("rounds", min(max(self._spent_seconds / self.max_seconds, 0.0), done / (done + 1)))

@@ -74,8 +74,9 @@ class Timing:
     first_call_seconds: float | None = None
     #: Seconds the compiler spent on this model in this bench, where one ran.
     compile_seconds: float | None = None
-    #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision" or "items" (each given item once).
-    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "imported"] = "rounds"
+    #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision", "items" (each given item once), or
+    #: "paired" (blocks taken in turn with another side).
+    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "paired", "imported"] = "rounds"
     #: Whether the device's caches were flushed before each call.
     cold: bool = False
     #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.

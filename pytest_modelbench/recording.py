@@ -110,7 +110,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         scores=dict(run.scores) if run else {},
         memory=memory,
         cost=accounts.cost(run, watch) if run and watch and outcome != "invalid" else Cost(),
-        idle=idle(session.at_rest(device), device.kind) if run and run.timing else None,
+        idle=idle(session.at_rest(device), device.kind) if run and run.timing and session.sampled else None,
         samples=watch.samples if watch else (),
         caveats=(*run.caveats, *short_window(watch.samples, device.kind, run.timing)) if run and watch else (),
         notes=notes,
