@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Copy a session at a time, with what the gate said of it: what a store holds need not fit in memory."""
     source, target = arguments.source, store_at(arguments.target)
     origin = stored_at(source)
-    places = [getattr(store, "place", None) for store in (origin, target)]
-    if type(origin) is type(target) and None not in places and Path(places[0]).resolve() == Path(places[1]).resolve():
+    ends = {str(Path(store.place).resolve()) if hasattr(store, "place") else id(store) for store in (origin, target)}
+    if type(origin) is type(target) and len(ends) == 1:
         raise UsageError(f"{source} and {arguments.target} are one place")
     verdicts = getattr(origin, "verdicts", lambda session: None)
     number = sessions = 0
