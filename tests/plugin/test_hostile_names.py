@@ -30,9 +30,7 @@ def test_names_are_text_and_write_nothing_outside_the_reports(pytester):
     before = files(pytester.path)
     result = pytester.runpytest("deep/deeper", "--rootdir", "deep/deeper", "--bench-rounds", "3", "-q")
     result.assert_outcomes(passed=2, errors=1)  # there is no such model
-    written = {
-        path for path in files(pytester.path) - before if not {"__pycache__", ".pytest_cache"} & set(path.parts)
-    }
+    written = {path for path in files(pytester.path) - before if not {"__pycache__", ".pytest_cache"} & set(path.parts)}
     assert written
     assert {path.relative_to(pytester.path).parts[:3] for path in written} == {("deep", "deeper", "reports")}
     assert not [path for path in written if "outside" in path.name or "img" in path.name]
