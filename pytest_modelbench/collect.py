@@ -316,7 +316,7 @@ def group(items: list[pytest.Item]) -> None:
 
     Groups keep the order of their first bench, and other items their place among them.
     """
-    keys = [_group(item) for item in items]
+    keys = [built_for(item) for item in items]
     if not any(keys):
         return
     places: dict[Any, int] = {}
@@ -324,7 +324,7 @@ def group(items: list[pytest.Item]) -> None:
     items[:] = [items[at] for _, at in sorted(order)]
 
 
-def _group(item: pytest.Item) -> tuple[str, ...]:
+def built_for(item: pytest.Item) -> tuple[str, ...]:
     """What must be built for a bench: device, model and variant; empty for an item without a model."""
     callspec = getattr(item, "callspec", None)
     if not callspec or not isinstance(callspec.params.get("model"), Wanted) or not is_bench(item):

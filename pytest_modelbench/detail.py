@@ -176,7 +176,12 @@ def _score(name: str, record: Record) -> tuple[str, str]:
     score = record.scores[name]
     error = f" ± {digits(score.standard_error)} (standard error)" if score.standard_error else ""
     items = f", {len(score.items):,} items" if score.items else ""
-    return name, f"{score_text(score)}{error}{items}, {score.direction} is better"
+    between = (
+        f", 95 % interval {digits(score.low)} to {digits(score.high)} ({score.interval})"
+        if score.low is not None and score.high is not None
+        else ""
+    )
+    return name, f"{score_text(score)}{error}{between}{items}, {score.direction} is better"
 
 
 def _memory(record: Record) -> list[tuple[str, str]]:

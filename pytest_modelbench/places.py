@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,13 @@ def rows_at(text: str | None) -> list[Mapping[str, Any]]:
     return sorted(rows, key=lambda found: (found["started_utc"], found["session"]))
 
 
-def records_at(text: str | None) -> Iterator[Record]:
-    """Every Record, whole, the oldest session first."""
-    records: Iterator[Record] = iter(stored_at(text).records())
-    return records
+def records_at(text: str | None, session: str | None = None) -> Iterator[Record]:
+    """Every Record, or those of one session, whole, the oldest session first."""
+    store = stored_at(text)
+    if session is not None and "session" in signature(store.records).parameters:
+        yield from store.records(session=session)
+    else:
+        yield from (record for record in store.records() if session in (None, record.session))
 
 
 def sessions_at(text: str | None) -> Iterator[tuple[str, list[Record]]]:
@@ -82,9 +86,10 @@ def results_at(text: str | None, session: str | None = None) -> Results:
     if not names:
         raise StoreError(f"{text or usual_store()} holds no Records yet: run some benches")
     chosen = named(session, names) if session else names[-1]
-    records = [record for record in records_at(text) if record.session == chosen]
+    records = list(records_at(text, chosen))
     began = min(record.started_utc for record in records)
-    return Results(records, None, [found for found in rows if found["started_utc"] < began])
+    verdicts = getattr(stored_at(text), "verdicts", lambda _: None)(chosen)
+    return Results(records, verdicts, [found for found in rows if found["started_utc"] < began])
 
 
 def named(beginning: str, names: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ import pytest
 from . import accounts, caveats
 from .collect import MARKS, PREFIX, axis_values, is_bench, measures_nothing
 from .energy import idle, short_window
-from .errors import Fallback, Lost, UsageError
+from .errors import Fallback, Lost, NotFinite, UsageError
 from .fixtures import MEASURE, WATCH, Failed
 from .judging import tolerance
 from .measure import Run
@@ -110,7 +110,7 @@ def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.Te
         scores=dict(run.scores) if run else {},
         memory=memory,
         cost=accounts.cost(run, watch) if run and watch and outcome != "invalid" else Cost(),
-        idle=idle(session.at_rest(device), device.kind) if run and run.timing else None,
+        idle=idle(session.at_rest(device), device.kind) if run and run.timing and session.sampled else None,
         samples=watch.samples if watch else (),
         caveats=(*run.caveats, *short_window(watch.samples, device.kind, run.timing)) if run and watch else (),
         notes=notes,
@@ -177,7 +177,7 @@ def _outcome(call: pytest.CallInfo[Any], report: pytest.TestReport) -> tuple[Out
     error = call.excinfo.value
     cause = error.error if isinstance(error, Failed) else error
     reason = _one_line(error)
-    if isinstance(cause, Fallback):
+    if isinstance(cause, (Fallback, NotFinite)):
         return "invalid", reason
     if isinstance(cause, Lost):
         return "error", reason

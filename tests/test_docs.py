@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import typing
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,10 @@ from pyarrow import parquet
 import pytest_modelbench
 from pytest_modelbench import __main__ as commands
 from pytest_modelbench import environment, errors, fixtures, hookspecs, options, plugin, record
-from pytest_modelbench.catalog import BUILT_IN
-from pytest_modelbench.stores.parquet import _KINDS, Parquet
+from pytest_modelbench.catalog import BUILT_IN, Catalog
+from pytest_modelbench.declare import EXTRAS
+from pytest_modelbench.stores.parquet import Parquet
+from pytest_modelbench.stores.parquet.layout import KINDS
 from pytest_modelbench.tasks import TASKS
 from pytest_modelbench.variants.compiled import MODES
 
@@ -110,7 +113,7 @@ THERE_IS = {
     "caveat": list(record.CAVEATS),
     "outcome": list(record.OUTCOMES),
     "end of rounds": list(typing.get_args(typing.get_type_hints(record.Timing)["stopped_by"])),
-    "kind of a raw number": _KINDS,
+    "kind of a raw number": KINDS,
     "error": error_names(),
     "variable": [*environment.THREAD_VARIABLES, *environment.VARIABLES, *environment.BRANCH_VARIABLES],
 }
@@ -134,6 +137,25 @@ def test_each_room_is_in_the_picture_of_the_house():
     rooms = {path.name for path in package.glob("*.py")} - {"__init__.py"}
     rooms |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     assert rooms <= set(re.findall(r"`([^`\n]+)`", without_blocks(DOCS / "explanation/architecture.md")))
+
+
+def test_the_tables_of_metrics_say_what_each_declares():
+    found = {}
+    for line in (DOCS / "reference/metrics.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[0].strip("`") in BUILT_IN["metric"]:
+            found[cells[0].strip("`")] = tuple(cells[1:4])
+    for name in BUILT_IN["metric"]:
+        metric = Catalog().metric(name)
+        needs = ", ".join(f"`{library}`" for library in metric.requires) or "nothing"
+        assert found.get(name) == (metric.unit, metric.direction, needs), name
+
+
+def test_each_library_that_something_needs_is_in_an_extra_of_ours():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for library, package in EXTRAS.items():
+        if match := re.fullmatch(r"pytest-modelbench\[(.+)\]", package):
+            assert match[1] in extras, library
 
 
 def test_the_index_has_each_page():

@@ -81,7 +81,7 @@ def _line(found: Mapping[str, Any]) -> dict[str, str]:
     median = found.get("median_seconds")
     return {
         "record": found["record_id"][:8],
-        "started": found["started_utc"][:16].replace("T", " "),
+        "started, UTC": found["started_utc"][:16].replace("T", " "),
         "bench": found["key"],
         "outcome": found["outcome"],
         "median": quantity_text("seconds", median) if median is not None else ABSENT,
@@ -108,7 +108,7 @@ def _sessions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         lines.append(
             {
                 "session": name,
-                "started": first["started_utc"][:16].replace("T", " "),
+                "started, UTC": first["started_utc"][:16].replace("T", " "),
                 "commit": (first["commit"] or "")[:7] + ("+" if first["dirty"] else ""),
                 "branch": first["branch"] or "",
                 "benches": f"{len(of_session):,}",

@@ -93,7 +93,7 @@ def _impact(group: Group) -> list[str]:
     if found is None:
         return []
     title = ", ".join(filter(None, (group.title, group.subtitle)))
-    rows = [_joined([markdown(text) for text in texts]) for texts in found.rows]
+    rows = [_joined([markdown(text) for text in texts]) for texts in found.texts]
     return ["", f"Fewer bits a weight, {markdown(title)}:", "", _joined(found.heads),
             "|---" + "|--:" * (len(found.heads) - 1) + "|", *rows]  # fmt: skip
 

@@ -189,14 +189,14 @@ def _fitting(rows: Iterable[list[_Styled]], room: int) -> Iterator[list[_Styled]
 
 
 def _block(group: Group, rows: Sequence[list[_Styled]], layout: _Layout, width: int) -> list[_Styled]:
-    """A group's title, with its score's name over the scores, and its rows."""
+    """A group's title, with its score's name over the scores, or after it where both find no room; and its rows."""
     name = visible(group.score) if "score" in layout.widths else ""
     end = layout.name + sum(inner + 2 for inner in layout.widths.values())
-    room = end - cells(name) - 2 if name else width
-    words = [visible(group.title), visible(group.subtitle), group.unreferenced]
-    title = shortened(", ".join(word for word in words if word), room)
-    if name:
+    title = ", ".join(word for word in (visible(group.title), visible(group.subtitle), group.unreferenced) if word)
+    if name and cells(title) + 2 + cells(name) <= end:
         title += " " * (end - cells(title) - cells(name)) + name
+    else:
+        title = shortened(f"{title}; score: {name}" if name else title, width)
     return [_Styled(title, _BOLD, title.split("  ")[0]), *(line for row in rows for line in row)]
 
 
@@ -216,7 +216,7 @@ def _impact(group: Group, width: int) -> list[_Styled]:
     found = impact(group)
     if found is None:
         return []
-    table = [[visible(text) for text in texts] for texts in (found.heads, *found.rows)]
+    table = [[visible(text) for text in texts] for texts in (found.heads, *found.texts)]
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
         widths.pop()

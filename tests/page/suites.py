@@ -120,10 +120,6 @@ def costed() -> list[Record]:
         flops=4e7, bytes_moved=8e6, dtype="float32", peak_flops_per_second=1e11, peak_bytes_per_second=2e10,
         datasheet_flops_per_second=2e11, datasheet_bytes_per_second=5e10,
     )  # fmt: skip
-    return [
-        replace(
-            record, cost=cost, model=ModelFacts("a", quantization="int8", weight_bytes=25 * 10**6)
-            if record.axes["variant"] == "int8" else ModelFacts("a", weight_bytes=10**8),
-        )
-        for record in suite(4)
-    ]  # fmt: skip
+    kept = ModelFacts("a", parameters=25 * 10**6, weight_bytes=10**8)
+    int8 = replace(kept, quantization="int8", weight_bytes=25 * 10**6)
+    return [replace(record, cost=cost, model=int8 if record.axes["variant"] == "int8" else kept) for record in suite(4)]

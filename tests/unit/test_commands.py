@@ -44,7 +44,7 @@ def refused(capsys, *arguments):
 
 def test_list_has_a_line_a_record_the_newest_last(store, capsys):
     head, first, second, third = said(capsys, "list")
-    assert head.split() == ["record", "started", "bench", "outcome", "median", "tokens/s", "caveats"]
+    assert head.split() == ["record", "started,", "UTC", "bench", "outcome", "median", "tokens/s", "caveats"]
     assert first.startswith(timed(variant="eager").record_id[:8])
     assert "benches/bench_x.py::bench_x[variant=eager]" in first
     assert "failed" in second
@@ -77,7 +77,7 @@ def test_what_matches_nothing_is_said(store, capsys):
 
 def test_list_of_sessions(store, capsys):
     head, first, second = said(capsys, "list", "--sessions")
-    assert head.split() == ["session", "started", "commit", "branch", "benches", "outcomes"]
+    assert head.split() == ["session", "started,", "UTC", "commit", "branch", "benches", "outcomes"]
     assert first.split()[:2] == ["s1", "2026-01-31"]
     assert first.endswith("1 passed, 1 failed")
     assert "3f9c1de+" in second
@@ -203,6 +203,12 @@ def test_help_says_what_it_is_for_with_an_example(command, capsys):
     out = capsys.readouterr().out
     assert f"\n  modelbench {command}" in out
     assert max(map(len, out.splitlines())) <= 120
+
+
+def test_no_command_is_answered_with_all_of_them(capsys):
+    assert main([]) == 2
+    out = capsys.readouterr().out
+    assert all(f"{name} " in out and text in out for name, text in COMMANDS.items())
 
 
 def test_a_reader_that_leaves_early_is_no_error(store):

@@ -241,3 +241,11 @@ def test_of_columns_asked_for_the_last_leave_a_narrow_terminal():
     assert all(names == asked[: len(names)] for names in shown)
     assert shown[0] == asked
     assert shown[-1] == ["median"]
+
+
+def test_a_title_that_finds_no_room_beside_the_score_keeps_its_axes():
+    records = [
+        replace(one, axes=one.axes | {"batch_size": size}) for one in three() for size in ("200 of 8", "1000 of 8")
+    ]
+    titles = [row for row in table(records, width=56, columns=["median", "score"]) if row.startswith("generate")]
+    assert titles == [f"generate, batch_size={size} of 8; score: contains" for size in (200, 1000)]
