@@ -15,6 +15,8 @@ from .errors import ModelbenchError
 
 #: Command -> what it does; the module in `commands/` is imported when it is asked for.
 COMMANDS: dict[str, str] = {
+    "models": "list the models that are here",
+    "export": "export a model to a file that another runtime reads",
     "list": "list stored Records, or sessions",
     "show": "show one stored Record",
     "report": "write reports of stored Records",

@@ -3,8 +3,8 @@
     kernelized              transformers' own choice of kernels on the hub for this device
     kernelized:./my-layers  a local layer repository: each layer of its module `layers` that the model has a place for
 
-A folder is a kernel repository as `kernels` has them (`build/torch-cpu/{__init__,layers}.py` and its `metadata.json`); its
-Python runs on this machine, as the variant that names it says. On a CPU too, where transformers' KernelConfig refuses.
+A folder is a kernel repository as `kernels` has them (`build/torch-cpu/{__init__,layers}.py` and its `metadata.json`);
+its Python runs on this machine. On a CPU too, where transformers' KernelConfig refuses.
 """
 
 from __future__ import annotations

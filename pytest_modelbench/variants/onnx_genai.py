@@ -93,7 +93,7 @@ def _build(model: Any, precision: str, provider: str, place: Path) -> None:
 
 
 def _name_an_end(path: Path) -> None:
-    """The builder insists on a token that ends a text, which random weights have not; whether one ends is ours to say."""
+    """Name a token that ends a text, on which the builder insists; random weights have none, and we say what ends."""
     config = json.loads(path.read_text())
     if config.get("eos_token_id") is None:
         path.write_text(json.dumps(config | {"eos_token_id": 0, "bos_token_id": 0, "pad_token_id": 0}))
