@@ -341,14 +341,10 @@
     const name = state.sort.replace(/^-/, ""), down = state.sort.startsWith("-");
     const key = table[name]?.sort;
     if (!key) return found;
-    const keys = new Map(found.map((row) => [row, key(row)]));
-    const words = found.some((row) => typeof keys.get(row) === "string");
-    const order = words ? (a, b) => (a < b ? -1 : a > b ? 1 : 0) : (a, b) => a - b;
-    return found.sort((a, b) => {
-      const [x, y] = [keys.get(a), keys.get(b)];
-      if (x == null || y == null) return x == null ? (y == null ? a - b : 1) : -1; // what is missing comes last, always
-      return (down ? order(y, x) : order(x, y)) || a - b;
-    });
+    const keys = [], known = [], missing = []; // what is missing comes last, always
+    for (const row of found) ((keys[row] = key(row)) == null ? missing : known).push(row);
+    const order = typeof keys[known[0]] === "string" ? (a, b) => (keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : 0) : (a, b) => keys[a] - keys[b];
+    return [...known.sort(down ? (a, b) => order(b, a) || a - b : order), ...missing];
   };
   const choose = () => {
     const passes = matcher([state.q, state.v && `v:${state.v}`, state.s && `s:${state.s}`].filter(Boolean).join(" "));
@@ -410,8 +406,8 @@
     if (virtual) {
       const above = Math.max(0, -body.getBoundingClientRect().top);
       const skipped = (pixels) => Math.floor((opened >= 0 && pixels > (opened + 1) * height ? Math.max(pixels - extra, (opened + 1) * height) : pixels) / height);
-      from = Math.max(0, skipped(above) - 15);
-      to = Math.min(items.length, skipped(above + innerHeight) + 15);
+      from = Math.max(0, skipped(above) - 8);
+      to = Math.min(items.length, skipped(above + innerHeight) + 8);
     }
     const pad = (pixels) => {
       const row = el("tr", { class: "pad", "aria-hidden": "true" }, el("td", { colspan: names.length }));
