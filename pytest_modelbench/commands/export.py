@@ -122,6 +122,7 @@ def _copy_onnx(path: Path, to: Path) -> None:
     beside = to.name + ".data"
     to.with_name(beside).unlink(missing_ok=True)  # onnx appends
     onnx.save_model(onnx.load(path), to, save_as_external_data=True, location=beside, size_threshold=1024)
+    to.with_name(beside).chmod(to.stat().st_mode)  # onnx writes it for its owner alone
 
 
 def _say_file(model: Model, arguments: argparse.Namespace, place: Path) -> None:
@@ -133,8 +134,8 @@ def _say_file(model: Model, arguments: argparse.Namespace, place: Path) -> None:
         say(f"opset {opset}: {', '.join(_axes(place))}")
         if arguments.opset not in (None, opset):
             say(
-                f"opset {arguments.opset} was not honoured: torch's exporter wrote {opset}, below which it cannot write "
-                "this model"
+                f"opset {arguments.opset} was not honoured: torch's exporter wrote {opset}, because it cannot turn "
+                "every operator of this model into the other"
             )
 
 

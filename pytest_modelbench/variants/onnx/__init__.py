@@ -53,7 +53,9 @@ def run_in_onnxruntime(
     provider = chosen(model, told, name)
     _choose_dtype(model, name)
     graph = graph_of(model, f"variant {name!r}")
-    session = open_session(convert(exported(model, graph, int(told.get("opset", OPSET)))), provider, told, model.device.index or 0)
+    session = open_session(
+        convert(exported(model, graph, int(told.get("opset", OPSET)))), provider, told, model.device.index or 0
+    )
     graph = graph.shell
     # The facts are the module's; its weights would only take memory that the session's need.
     model.hand_over("ONNX Runtime")
