@@ -387,7 +387,7 @@
     return el("tr", { class: "panel" }, el("td", { colspan: names.length },
       el("p", {}, el("b", {}, of("call", row).replace(/^::/, "")), ` ${of("outcome", row)}`, note(row) && `: ${note(row)}`),
       kinds.map((kind) => el("p", { class: "note" }, `${kind}: ${data.meanings[kind]}`)),
-      el("p", { class: "again" }, el("code", {}, command), " ", copy),
+      of("caveats", row).includes("imported from ") ? [] : el("p", { class: "again" }, el("code", {}, command), " ", copy),
       el("dl", { class: "facts" }, facts.map((column) => [el("dt", {}, column.head), el("dd", {}, textOf(column.name, row))])),
       charts.length ? el("div", { class: "grid3" }, charts) : el("p", { class: "note" }, "Its rounds are in the store: charts are drawn for the benches under Distributions.")));
   };
@@ -585,7 +585,7 @@
     const keys = {
       "/": () => find.focus(), j: () => step(1), k: () => step(-1), "?": () => help.showModal(),
       r: () => { const value = of("axis:variant", row); if (value) set({ ref: value }); },
-      c: () => { if (openPanel) copyCommand($("td", openPanel)); },
+      c: () => { if (openPanel && $(".copy", openPanel)) copyCommand($("td", openPanel)); },
     };
     if (/^[1-9]$/.test(event.key)) sections[event.key - 1]?.click();
     else if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
