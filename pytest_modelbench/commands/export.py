@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import Catalog
 from ..errors import UsageError
 from ..quantity import quantity_text
-from . import say
+from ..trial import TOKENS, beside_eager
+from . import opened, say
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 #: What can be written -> the variant that runs it, and the file that a name is given to; None is a folder.
 FORMATS = {"onnx": "model.onnx", "ort-int8": "model.onnx", "onnx-genai": None, "torch-export": "model.pt2"}
-# Chosen here: no size of the exporter's examples, and quick on a large model.
-_TOKENS, _NEW_TOKENS = 16, 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", choices=list(FORMATS), default="onnx", help="what to write (onnx)")
     add("--output", metavar="PLACE", help="the file, or the folder of onnx-genai (NAME.onnx here)")
     add("--opset", type=int, metavar="N", help="the ONNX opset to ask for (20)")
-    add("--max-length", type=int, default=_TOKENS, metavar="N", help=f"compare at so many tokens ({_TOKENS})")
+    add("--max-length", type=int, default=TOKENS, metavar="N", help=f"compare at so many tokens ({TOKENS})")
     add("--dtype", choices=["fp32", "fp16", "bf16"], help="what weights are read as (fp32)")
     add("--cosine", type=float, default=0.999, metavar="X", help="the least cosine of the two outputs (0.999)")
     add("--cache-dir", metavar="FOLDER", help="where exports are kept (PYTEST_MODELBENCH_CACHE)")
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     dtype = [arguments.dtype] if arguments.dtype else []
     variant = parse("+".join([*dtype, f"{arguments.to}{option}"]), Catalog())
     check_requirements("modelbench export", ("torch", "transformers"))
-    with lease("cpu") as device:
+    with lease("cpu", waiting=say) as device:
         model = variant.apply(_opened(arguments, device))
         try:
             say(f"{arguments.model}: {model.facts.task} ({model.facts.details['task_chosen_by']})")
@@ -79,20 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _opened(arguments: argparse.Namespace, device: Any) -> Model:
-    from ..models import open_model
-    from ..settings import Settings
-    from ..source import parse
-
-    named = frozenset({arguments.model})
-    settings = Settings(
-        Path.cwd(),
-        (),
-        (),
-        {},
-        trust_remote_code=named if arguments.trust_remote_code else frozenset(),
-        allow_pickle=named if arguments.allow_pickle else frozenset(),
-    )
-    return open_model(parse(arguments.model), device, settings)
+    return opened(arguments.model, device, arguments.trust_remote_code, arguments.allow_pickle)
 
 
 def _copied(model: Model, arguments: argparse.Namespace) -> Path:
@@ -151,40 +137,10 @@ def _axes(place: Path) -> Iterable[str]:
 
 def _parity(model: Model, arguments: argparse.Namespace, device: Any) -> dict[str, Score]:
     """One call of the export beside the same call by torch."""
-    from ..parity import compare, kept
-
-    _call(model, arguments.max_length)
-    assert model.witness is not None, "a verb leaves one"
-    own = kept(model.witness.arrays())
     eager = _opened(arguments, device)
     if arguments.dtype:
         eager.load_with(dtype={"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}[arguments.dtype])
     try:
-        return compare(own, kept(model.witness.repeat(eager)))
+        return beside_eager(model, eager, arguments.max_length)
     finally:
         eager.close()
-
-
-def _call(model: Any, tokens: int) -> None:
-    """Call a model's verb with two inputs of a length that the exporter did not see."""
-    if hasattr(model, "generate"):
-        ids = model.tokenizer(" ".join(["one two three four five"] * tokens), add_special_tokens=False)["input_ids"]
-        text = model.tokenizer.decode(ids[:tokens])
-        model.generate([text, text], max_new_tokens=_NEW_TOKENS, chat=False)
-        return
-    model.outputs(_enlarged(model.example(), tokens))
-
-
-def _enlarged(example: Any, tokens: int) -> Any:
-    """An example's inputs again, with more of what may change: as many tokens, twice of all else."""
-    import numpy
-
-    from ..forward import Inputs
-
-    arrays = {}
-    for name, array in example.arrays.items():
-        for axis, what in example.dynamic.get(name, {}).items():
-            size = tokens if what == "tokens" else 2 * array.shape[axis]
-            array = numpy.take(array, numpy.arange(size) % array.shape[axis], axis)
-        arrays[name] = numpy.ascontiguousarray(array)
-    return Inputs(arrays)

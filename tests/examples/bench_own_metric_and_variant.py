@@ -13,7 +13,7 @@ def likeness(predictions, references):
     return [SequenceMatcher(None, said, right).ratio() for said, right in zip(predictions, references, strict=True)]
 
 
-@variant(requires=("torch",))
+@variant(requires=("torch",), decides="dtype")
 def bfloat16(model):
     """Weights of 16 bits."""
     model.load_with(dtype="bfloat16")

@@ -1,4 +1,4 @@
-"""`modelbench export` and `modelbench models`."""
+"""`modelbench export`, `models` and `variants`."""
 
 import json
 import stat
@@ -21,6 +21,7 @@ def own_cache(exports_cache):
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # leases of our own: no waiting for other sessions
     return tmp_path
 
 
@@ -135,3 +136,25 @@ def test_models_of_packages(capsys, tmp_path, monkeypatch, saved):
 
 def test_models_of_no_folder(capsys):
     assert "not-there is no folder" in refused(capsys, "models", "not-there")
+
+
+def test_variants_are_tried_and_each_says_what_became_of_it(capsys, here):
+    arguments = ["--only", "eager,fp16,static,flex_attention", "--markdown", "table.md"]
+    out = said(capsys, "variants", "random:llama-tiny", "random:bert-tiny", *arguments)
+    assert "random:llama-tiny  eager  runs  1.000000, 0e+00, 100% of tokens" in out
+    assert "random:bert-tiny  static  skipped: variant 'static' does not know how to run the task embedding" in out
+    table = (here / "table.md").read_text()
+    assert "CPU: torch " in table
+    assert "| `eager` | 1.000000, 0e+00, 100% of tokens | 1.000000, 0e+00 |" in table
+    assert "| `flex_attention` | skipped | skipped |" in table
+    assert table.count("- `flex_attention`, skipped: ") == 1
+
+
+def test_a_variant_that_falls_back_is_a_status_of_one(capsys):
+    pytest.importorskip("kernels")
+    out = said(capsys, "variants", "random:llama-tiny", "--only", "kernelized", status=1)
+    assert "kernelized  fallback: asked for kernelized, plain torch would run" in out
+
+
+def test_a_misspelt_variant_is_told_before_any_is_tried(capsys):
+    assert "did you mean 'eager'" in refused(capsys, "variants", "random:llama-tiny", "--only", "eger")
