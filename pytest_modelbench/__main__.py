@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "list": "list stored Records, or sessions",
     "show": "show one stored Record",
     "report": "write reports of stored Records",
+    "compare": "compare stored sessions, with the verdicts of the gate",
+    "history": "show what a bench measured over stored sessions",
     "copy": "copy Records from one store to another",
     "compact": "put the stored sessions of each month into one file",
     "import": "import what other tools measured",

@@ -66,7 +66,8 @@ class Parquet:
             records = [record for record in records if (record.record_id, record.started_utc) not in stored]
         if not records:
             return
-        stem = f"{file_word(min(record.started_utc for record in records))}-{file_word(session)}"
+        started = min((record.started_utc for record in records if record.started_utc), default="")
+        stem = f"{file_word(started)}-{file_word(session)}"
         parts = (f"{stem}{part}.parquet" for part in chain([""], (f"-{number}" for number in count(2))))
         replaced = self._replaced()
         name = next(name for name in parts if name not in replaced and not (self.place / "records" / name).exists())
