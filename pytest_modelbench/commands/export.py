@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import Catalog
 from ..errors import UsageError
 from ..quantity import quantity_text
+from ..source import parse as parse_source
 from ..trial import TOKENS, beside_eager
 from . import opened, say
 
@@ -59,12 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
     option = f":opset={arguments.opset}" if arguments.opset else ""
     dtype = [arguments.dtype] if arguments.dtype else []
     variant = parse("+".join([*dtype, f"{arguments.to}{option}"]), Catalog())
+    place = _place(arguments)
     check_requirements("modelbench export", ("torch", "transformers"))
     with lease("cpu", waiting=say) as device:
         model = variant.apply(_opened(arguments, device))
         try:
             say(f"{arguments.model}: {model.facts.task} ({model.facts.details['task_chosen_by']})")
-            place = _copied(model, arguments)
+            _copy(model, arguments.to, place)
             _say_file(model, arguments, place)
             scores = _parity(model, arguments, device)
         finally:
@@ -81,24 +83,28 @@ def _opened(arguments: argparse.Namespace, device: Any) -> Model:
     return opened(arguments.model, device, arguments.trust_remote_code, arguments.allow_pickle)
 
 
-def _copied(model: Model, arguments: argparse.Namespace) -> Path:
-    """Where the export was copied to, out of the cache. Raises UsageError for a place that cannot be one."""
-    name, folder = FORMATS[arguments.to], model.exported_to
-    assert folder is not None, "each format's variant makes a folder"
-    usual = model.source.short + (Path(name).suffix if name else f"-{arguments.to}")
+def _place(arguments: argparse.Namespace) -> Path:
+    """Where the export goes. Raises UsageError for a place that cannot be one."""
+    name = FORMATS[arguments.to]
+    usual = parse_source(arguments.model).short + (Path(name).suffix if name else f"-{arguments.to}")
     place = Path(arguments.output or usual)
-    if name is None:
-        shutil.copytree(folder, place, dirs_exist_ok=True)
-        return place
-    if place.is_dir():
+    if name and place.is_dir():
         place = place / name
     if not place.parent.is_dir():
         raise UsageError(f"--output {arguments.output}: there is no folder {place.parent}")
-    if name.endswith(".onnx"):
+    return place
+
+
+def _copy(model: Model, to: str, place: Path) -> None:
+    """Out of the cache, where exports are kept."""
+    name, folder = FORMATS[to], model.exported_to
+    assert folder is not None, "each format's variant makes a folder"
+    if name is None:
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+    elif name.endswith(".onnx"):
         _copy_onnx(folder / name, place)
     else:
         shutil.copyfile(folder / name, place)
-    return place
 
 
 def _copy_onnx(path: Path, to: Path) -> None:

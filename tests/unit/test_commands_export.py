@@ -130,7 +130,7 @@ def test_models_of_packages(capsys, tmp_path, monkeypatch, saved):
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n")
     (information / "RECORD").write_text("".join(f"{name},,\n" for name in files))
     monkeypatch.syspath_prepend(tmp_path / "site")
-    line = next(line for line in said(capsys, "models").splitlines() if "some_weights" in line)
+    line = next(line for line in said(capsys, "models").splitlines() if "package:some" in line)
     assert line.split()[:2] == ["package:some_weights", "embedding"]
 
 
