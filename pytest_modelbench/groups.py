@@ -211,6 +211,8 @@ def _rate(record: Record) -> str:
     """
     rates = throughput(record)
     unit = "tokens" if "tokens" in rates else next((unit for unit in rates if unit not in ("flops", "bytes")), "")
+    if unit == "audio_seconds":
+        return f"{digits(rates[unit])} RTFx"  # seconds of audio a second, under the name it has
     return f"{digits(rates[unit])} {unit}/s" if unit else ""
 
 
