@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> None:
     rows = []
     for idea in asked.ideas or IDEAS:
         print(f"{idea} ...", file=sys.stderr, flush=True)
-        rows += list(import_module(f"{__package__}.{idea}").figures(asked.quick))
+        for row in import_module(f"{__package__}.{idea}").figures(asked.quick):
+            print("  " + " | ".join(cell for cell in row.cells() if cell), file=sys.stderr, flush=True)
+            rows.append(row)
     if asked.markdown:
         print(_markdown(rows))
     else:

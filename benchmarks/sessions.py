@@ -46,8 +46,10 @@ def pytest_session(folder: Path, whose: str, *arguments: str, clocked: bool = Tr
     plugins = [PLUGINS[whose], "benchmarks.clocked" if clocked else ""]
     loaded = [word for name in plugins if name for word in ("-p", name)]
     command = [sys.executable, "-m", "pytest", *loaded, "-p", "no:cacheprovider", *arguments]
+    # with bytecode, as everybody has it: pip compiles what it installs, and else the first run does
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = subprocess.run(command, cwd=folder, env=os.environ | own, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=folder, env=inherited | own, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if ran.returncode not in (0, 5):
         said = ran.stdout[-2000:] + ran.stderr[-2000:]

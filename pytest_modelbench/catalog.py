@@ -24,6 +24,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "eager-attention": "variants.attention",
         "flash_attention_2": "variants.attention",
         "flex_attention": "variants.attention",
+        "ort-int8": "variants.onnx.int8",
+        "openvino": "variants.openvino",
+        "torchscript": "variants.torchscript",
+        "torch-export": "variants.torch_export",
         "bnb-int8": "variants.bitsandbytes",
         "bnb-nf4": "variants.bitsandbytes",
         "bnb-fp4": "variants.bitsandbytes",
@@ -57,6 +61,9 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "model-card": "reports.card",
     },
 }
+
+#: Metrics of other libraries, by what stands before the colon: `lm_eval:TASK` is made by `named("TASK")` of its module.
+FOREIGN: dict[str, str] = {"lm_eval": "metrics.harness"}
 
 
 class Catalog:
@@ -94,7 +101,7 @@ class Catalog:
 
     def check(self, kind: Kind, name: str, where: str = "") -> None:
         """Raise UnknownName, with the near one, unless something is called so. Loads nothing."""
-        if name not in self.names(kind):
+        if name not in self.names(kind) and not (kind == "metric" and _foreign(name)):
             raise UnknownName(kind, name, self.names(kind), where)
 
     def find(self, kind: Kind, name: str, where: str = "") -> Declared:
@@ -107,7 +114,17 @@ class Catalog:
         return found
 
     def metric(self, name: str, where: str = "") -> Metric:
-        """A metric by name."""
-        found = self.find("metric", name, where)
+        """A metric by name; `lm_eval:TASK` is another library's."""
+        module = _foreign(name)
+        if module:
+            found = import_module(f"{__package__}.{module}").named(name.partition(":")[2])
+        else:
+            found = self.find("metric", name, where)
         assert isinstance(found, Metric)
         return found
+
+
+def _foreign(name: str) -> str:
+    """The module that makes another library's metric of this name; empty for a name of ours."""
+    library, _, rest = name.partition(":")
+    return FOREIGN.get(library, "") if rest else ""

@@ -44,6 +44,7 @@ EXTRAS = {
     "yaml": "pyyaml",
     "evaluate": "pytest-modelbench[metrics]",
     "sklearn": "pytest-modelbench[metrics]",
+    "lm_eval": "pytest-modelbench[harness]",
     "pynvml": "nvidia-ml-py",
 }
 
@@ -75,6 +76,8 @@ class Metric(Declared):
 
     unit: str = ""
     direction: Literal["higher", "lower"] = "higher"
+    #: Whether it compares with references; others judge predictions alone and get None.
+    referenced: bool = True
 
 
 def check_requirements(what: str, requires: tuple[str, ...]) -> None:
@@ -114,15 +117,20 @@ def variant(
 
 
 def metric(
-    unit: str, direction: Literal["higher", "lower"], *, name: str | None = None, requires: tuple[str, ...] = ()
+    unit: str,
+    direction: Literal["higher", "lower"],
+    *,
+    name: str | None = None,
+    requires: tuple[str, ...] = (),
+    referenced: bool = True,
 ) -> Callable[[Callable[..., Any]], Metric]:
-    """Label a function of `(predictions, references, **options)`.
+    """Label a function of `(predictions, references, **options)`; `referenced=False` if it looks at no references.
 
-    It returns a list with a float for each item (the score is their mean), or a `Score` when the score is
-    something other than a mean of items.
+    It returns a list with a float for each item (the score is their mean), a `Score` when the score is something other
+    than a mean of items, or several of these by name.
     """
     return lambda function: Metric(
-        "metric", name or function.__name__, function, requires, unit=unit, direction=direction
+        "metric", name or function.__name__, function, requires, unit=unit, direction=direction, referenced=referenced
     )
 
 

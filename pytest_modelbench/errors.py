@@ -18,7 +18,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class ModelbenchError(Exception):
@@ -38,6 +37,8 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
+        from difflib import get_close_matches  # not with the plugin, in every pytest run
+
         near = get_close_matches(name, self.known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         place = f" in {where}" if where else ""

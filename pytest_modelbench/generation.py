@@ -1,8 +1,8 @@
 """Generation: what a text model's `generate` hands back, with the moment each token came; and how tokens are made.
 
-A Decoder is a runtime's way to make tokens, apart from what the model is: torch's is `models/torch_decoder.py`, ONNX
-Runtime's is in `variants/onnx`. All choose greedily unless told otherwise (`choice.py`), so that two runtimes of one
-model can be compared by token.
+A Decoder is a runtime's way to make tokens, apart from what the model is: torch's is `models/torch_decoder.py`, that of
+exports `exports/decoder.py`. All choose greedily unless told otherwise (`choice.py`), so that two runtimes of one model
+can be compared by token.
 """
 
 from __future__ import annotations

@@ -42,13 +42,19 @@ class Row:
     def caveats(self) -> list[str]:
         """What limits it, in words: `recompiled (1 of 80 rounds)`."""
         said = [f"{caveat.kind} ({caveat.detail})" if caveat.detail else caveat.kind for caveat in self.record.caveats]
-        return ["simulated", *said] if self.record.simulated else said
+        return [*self.origin, *said]
 
     @property
     def kinds(self) -> list[str]:
         """The caveats, in one word each."""
         kinds = list(dict.fromkeys(caveat.kind for caveat in self.record.caveats))
-        return ["simulated", *kinds] if self.record.simulated else kinds
+        return [*self.origin, *kinds]
+
+    @property
+    def origin(self) -> list[str]:
+        """What it is, where it is no measurement of ours of a model: these words come before its caveats."""
+        simulated = ["simulated"] if self.record.simulated else []
+        return [*simulated, f"imported from {self.record.imported}"] if self.record.imported else simulated
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -98,24 +98,35 @@ class Run:
                 raise UsageError(f"run.count({unit}=...) was called twice; a Record holds one count of a unit")
             self.counts[unit] = float(sum(amounts)) / len(amounts)
 
-    def score(self, metric: str, predictions: Sequence[Any], references: Sequence[Any] | None, **options: Any) -> float:
+    def score(self, metric: str, predictions: Any, references: Sequence[Any] | None = None, **options: Any) -> float:
         """Judge outputs by a metric and keep the score and its items in the Record.
 
-        Returns the value, so that it can be asserted. Raises UnknownName for a metric nothing declares, UsageError
-        without references, for one metric twice, for other lengths, or for a value that is not finite.
+        Returns the value, so that it can be asserted; of a metric that gives several, such as `lm_eval:TASK`, the
+        first. Raises UnknownName for a metric nothing declares, UsageError without references where they are needed,
+        for one score twice, for other lengths, or for a value that is not finite.
         """
         declared = self.find_metric(metric)
-        if metric in self.scores:
-            raise UsageError(f"run.score({metric!r}) was called twice; a Record holds one score of a name")
-        if references is None:
+        self._refuse_twice(metric)
+        if references is None and declared.referenced:
             raise UsageError(f"run.score({metric!r}) needs references, and the dataset has none")
         result = declared(predictions, references, **options)
-        score = result if isinstance(result, Score) else _mean_score(declared, result)
-        score = replace(score, value=float(score.value), items=tuple(float(item) for item in score.items))
-        if not math.isfinite(score.value):
-            raise UsageError(f"run.score({metric!r}) gave {score.value}: not a finite number")
-        self.scores[metric] = score
-        return score.value
+        values = [
+            self._keep(name, one if isinstance(one, Score) else _mean_score(declared, one))
+            for name, one in (result.items() if isinstance(result, Mapping) else [(metric, result)])
+        ]
+        return values[0]
+
+    def _keep(self, name: str, score: Score) -> float:
+        self._refuse_twice(name)
+        kept = replace(score, value=float(score.value), items=tuple(float(item) for item in score.items))
+        if not math.isfinite(kept.value):
+            raise UsageError(f"run.score({name!r}) gave {kept.value}: not a finite number")
+        self.scores[name] = kept
+        return kept.value
+
+    def _refuse_twice(self, name: str) -> None:
+        if name in self.scores:
+            raise UsageError(f"run.score({name!r}) was called twice; a Record holds one score of a name")
 
 
 def _mean_score(metric: Metric, items: Iterable[float]) -> Score:

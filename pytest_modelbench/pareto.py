@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .groups import Group, Row
+from .parity import PREFIX
 from .record import Score
 
 #: Columns of a row that a score may be set against, all of them better when smaller, and how a table calls them.
@@ -65,9 +66,12 @@ class Front:
 
 
 def fronts(group: Group) -> list[Front]:
-    """Each cost against each score that at least two measured rows of the group have; one front needs two rows."""
+    """Each cost against each score that at least two measured rows of the group have.
+
+    Agreement with eager is no score of a row by itself: eager has none.
+    """
     rows = [row for row in group.rows if row.measured]
-    scores = dict.fromkeys(name for row in rows for name in row.record.scores)
+    scores = dict.fromkeys(name for row in rows for name in row.record.scores if not name.startswith(PREFIX))
     made = (_front(rows, cost, score) for score in scores for cost in COSTS)
     return [front for front in made if len(front.points) > 1]
 

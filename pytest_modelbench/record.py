@@ -5,7 +5,7 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
-       Timing.device_held, Record.tolerance.
+       Timing.device_held, Record.tolerance, Record.imported; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Caveat:
 class Timing:
     """How long it took: raw, one entry a round, in the order they ran."""
 
-    verb: Literal["repeat", "each", "stream", "benchmark"]
+    verb: Literal["repeat", "each", "stream", "benchmark", "imported"]
     #: Seconds of one call in each round (a round of `loops` calls divided by `loops`).
     rounds_seconds: tuple[float, ...]
     #: Start of each round on the host's monotonic clock (`time.perf_counter_ns`); samples share this clock.
@@ -74,7 +74,7 @@ class Timing:
     #: Seconds the compiler spent on this model in this bench, where one ran.
     compile_seconds: float | None = None
     #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision" or "items" (each given item once).
-    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark"] = "rounds"
+    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "imported"] = "rounds"
     #: Whether the device's caches were flushed before each call.
     cold: bool = False
     #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.
@@ -241,6 +241,8 @@ class Record:
     #: Why, when the outcome is not "passed": one line.
     reason: str = ""
     simulated: bool = False
+    #: The tool that measured it, with its version, where we did not: "llama-bench b4321".
+    imported: str = ""
     timing: Timing | None = None
     tokens: TokenTimes | None = None
     #: Units of work in one call (tokens, images, ...); throughput is derived.

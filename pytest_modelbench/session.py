@@ -34,7 +34,7 @@ INSIDE = pytest.StashKey[bool]()
 LONG_WAIT_SECONDS = 60.0
 
 
-@dataclass
+@dataclass(eq=False, repr=False)  # the methods not made cost every pytest run nothing
 class Session:
     """Settings, names, the sampling process, and the Records that came; a worker of xdist has one of its own."""
 
@@ -225,11 +225,13 @@ class Session:
                 self._journal.close(keep=not stored)
             except (StoreError, OSError) as error:
                 self.problems.append(_said(error))
-        for kind, place in self.settings.reports if self.records else ():
+        reports = self.settings.reports if self.records else ()
+        results = self.results() if reports else None
+        for kind, place in reports:
             try:
                 if Path(place).parent == self.settings.reports_folder:
                     ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
-                self.written.append(self.catalog.find("report", kind)(self.results(), Path(place)))
+                self.written.append(self.catalog.find("report", kind)(results, Path(place)))
             except Exception as error:  # noqa: BLE001  a report may be the user's: it does not touch the Records
                 kept = "; the Records are stored" if stored else ""
                 self.problems.append(f"report {kind}:{place}: {_said(error)}{kept}")
@@ -238,9 +240,26 @@ class Session:
         """What the reports of this session are made of."""
         from .results import Results
 
-        return Results(tuple(self.records), self.verdicts)
+        return Results(tuple(self.records), self.verdicts, self._history())
+
+    def _history(self) -> list[dict[str, Any]]:
+        """What the first store knows of these benches from earlier sessions, the oldest first; it may keep no rows."""
+        kind, place = self.settings.stores[0]
+        store = self.catalog.find("store", kind)(Path(place))
+        if self.settings.once or not hasattr(store, "rows"):
+            return []
+        from .results import HISTORY_COLUMNS, MOST_SESSIONS
+
+        try:
+            rows = store.rows(keys={record.key for record in self.records}, columns=HISTORY_COLUMNS, most=MOST_SESSIONS)
+        except (StoreError, OSError) as error:
+            self.problems.append(f"{_said(error)}; the reports show no earlier session")
+            return []
+        return [row for row in rows if row["session"] != self.settings.session and row["outcome"] == "passed"]
 
     def _store_recovered(self) -> None:
+        if not self._recovered:
+            return  # every pytest run comes by here, and the journal brings the Records' classes with it
         from .journal import discard
 
         for session, records in self._recovered:

@@ -80,6 +80,7 @@ def _identity(record: Record) -> dict[str, Any]:
         "outcome": record.outcome,
         "reason": record.reason or None,
         "simulated": record.simulated,
+        "imported": record.imported or None,
     }
 
 

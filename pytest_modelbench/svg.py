@@ -15,7 +15,7 @@ from .quantity import Unit, digits, percent, text, unit_for, visible
 from .stats import median, quantile
 
 WIDTH, HEIGHT = 360, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 352, 10, 128
+LEFT, RIGHT, TOP, BOTTOM = 52, 352, 10, 128
 #: Marks drawn in one chart; more become the least and the most of each stretch, so that no outlier is lost.
 MOST_MARKS = 200
 #: Beyond this ratio of the slowest to the fastest, bars from zero hide the fast ones: dots on a log axis (chosen here).
@@ -57,13 +57,13 @@ def bar(seconds: float, low: float, high: float, scale: Scale, reference: bool) 
     """A bar from zero with the line of its spread; a dot where the axis is logarithmic."""
     kind = "r" if reference else "b"
     mark = (
-        f'<circle class="{kind}" cx="{_share(scale(seconds))}" cy="9" r="4"/>'
+        f'<circle class="{kind}" cx="{share(scale(seconds))}" cy="9" r="4"/>'
         if scale.log
-        else f'<rect class="{kind}" y="3" height="12" width="{_share(scale(seconds))}"/>'
+        else f'<rect class="{kind}" y="3" height="12" width="{share(scale(seconds))}"/>'
     )
     return (
         f'<svg class="plot" height="18" aria-hidden="true">{mark}'
-        f'<line class="s" x1="{_share(scale(low))}" x2="{_share(min(scale(high), 1.0))}" y1="9" y2="9"/></svg>'
+        f'<line class="s" x1="{share(scale(low))}" x2="{share(min(scale(high), 1.0))}" y1="9" y2="9"/></svg>'
     )
 
 
@@ -85,8 +85,8 @@ def bar_axis(scale: Scale, unit: Unit) -> str:
     for mark in marks:
         at = scale(mark)
         anchor = "t0" if at < 0.04 else "t1" if at > 0.9 else "tm"
-        said = f"{_number(mark / unit.scale)}{' ' + unit.name if mark == marks[-1] else ''}"
-        shown.append(f'<text class="{anchor}" x="{_share(at)}" y="11">{said}</text>')
+        said = f"{number(mark / unit.scale)}{' ' + unit.name if mark == marks[-1] else ''}"
+        shown.append(f'<text class="{anchor}" x="{share(at)}" y="11">{said}</text>')
     return f'<svg class="plot axis" height="15" aria-hidden="true">{"".join(shown)}</svg>'
 
 
@@ -96,8 +96,8 @@ def bar_axis(scale: Scale, unit: Unit) -> str:
 def rounds(seconds: Sequence[float]) -> str:
     """Rounds in the order they ran, with their median."""
     unit = unit_for("seconds", seconds)
-    low, high = _padded(min(seconds), max(seconds))
-    x, y = Scale(1, max(len(seconds), 2), _LEFT + 4, _RIGHT - 4), Scale(low, high, _BOTTOM, _TOP)
+    low, high = padded(min(seconds), max(seconds))
+    x, y = Scale(1, max(len(seconds), 2), LEFT + 4, RIGHT - 4), Scale(low, high, BOTTOM, TOP)
     size = math.ceil(len(seconds) / MOST_MARKS)
     if size == 1:
         marks = "".join(f"M{x(i):.0f} {y(value):.1f}h0" for i, value in enumerate(seconds, 1))
@@ -107,9 +107,9 @@ def rounds(seconds: Sequence[float]) -> str:
     middle = y(median(seconds))
     return chart(
         f"{len(seconds)} rounds in the order they ran, from {text(min(seconds), unit)} to {text(max(seconds), unit)}",
-        _y_axis(y, low, high, unit)
-        + f'<path class="mid" d="M{_LEFT} {middle:.1f}H{_RIGHT}"/><path class="dots" d="{marks}"/>'
-        + _x_text([(1, "1"), (len(seconds), f"round {len(seconds):,}")], x),
+        y_axis(y, low, high, unit)
+        + f'<path class="mid" d="M{LEFT} {middle:.1f}H{RIGHT}"/><path class="dots" d="{marks}"/>'
+        + x_text([(1, "1"), (len(seconds), f"round {len(seconds):,}")], x),
         axes=readable(x, y, (Unit("", 1), unit), ("round", "")),
     )
 
@@ -118,21 +118,21 @@ def ecdf(values: Sequence[float]) -> str:
     """The share of values at or under each time; by logarithm where p99 is more than ten times p1."""
     unit, ordered = unit_for("seconds", values), sorted(values)
     log = ordered[0] > 0 and quantile(ordered, 0.99) > 10 * quantile(ordered, 0.01)
-    low, high = (ordered[0], ordered[-1]) if log else _padded(ordered[0], ordered[-1])
-    x, y = Scale(low, high, _LEFT + 4, _RIGHT - 4, log), Scale(0, 1, _BOTTOM, _TOP)
+    low, high = (ordered[0], ordered[-1]) if log else padded(ordered[0], ordered[-1])
+    x, y = Scale(low, high, LEFT + 4, RIGHT - 4, log), Scale(0, 1, BOTTOM, TOP)
     n, size = len(ordered), math.ceil(len(ordered) / MOST_MARKS)
     kept = [*range(0, n, size), n - 1]
     steps = "".join(f"H{x(ordered[i]):.1f}V{y((i + 1) / n):.1f}" for i in kept)
     marks = ticks(low, high, 4, log)
     return chart(
         f"share of {n} values at or under a time, from {text(ordered[0], unit)} to {text(ordered[-1], unit)}",
-        "".join(f'<path class="grid" d="M{_LEFT} {y(share):.0f}H{_RIGHT}"/>' for share in (0, 0.5, 1))
+        "".join(f'<path class="grid" d="M{LEFT} {y(share):.0f}H{RIGHT}"/>' for share in (0, 0.5, 1))
         + "".join(
-            f'<text class="t1" x="{_LEFT - 5}" y="{y(share) + 4:.0f}">{percent(share).replace(".0", "")}</text>'
+            f'<text class="t1" x="{LEFT - 5}" y="{y(share) + 4:.0f}">{percent(share).replace(".0", "")}</text>'
             for share in (0, 0.5, 1)
         )
-        + f'<path class="line" d="M{x(low):.1f} {_BOTTOM}{steps}"/>'
-        + _x_text([(mark, _number(mark / unit.scale)) for mark in marks], x, unit.name),
+        + f'<path class="line" d="M{x(low):.1f} {BOTTOM}{steps}"/>'
+        + x_text([(mark, number(mark / unit.scale)) for mark in marks], x, unit.name),
         axes=readable(x, y, (unit, _PERCENT), ("", "at or under")),
     )
 
@@ -141,7 +141,7 @@ def panel(name: str, unit_name: str, at_ns: Sequence[int], values: Sequence[floa
     """One quantity of the device over the time of the rounds; nothing is drawn where nothing was sampled."""
     unit = unit_for(unit_name, values)
     low, high = min(0.0, *values), max(*values, 0.0) or 1.0
-    x, y = Scale(*span, _LEFT, _RIGHT), Scale(low, high * 1.05, _PANEL - 4, 16)
+    x, y = Scale(*span, LEFT, RIGHT), Scale(low, high * 1.05, _PANEL - 4, 16)
     stretches = [_thinned(stretch) for stretch in _unbroken(at_ns, values)]
     lines = "".join(
         "M" + "L".join(f"{x(at):.1f} {y(value):.1f}" for at, value in stretch) + ("h0" if len(stretch) == 1 else "")
@@ -152,13 +152,13 @@ def panel(name: str, unit_name: str, at_ns: Sequence[int], values: Sequence[floa
         shown = f"{percent(min(values))} to {percent(max(values))}"
     said = escape(visible(name))
     return chart(
-        f"{said}: {escape(shown)}",
-        f'<text x="{_LEFT}" y="11">{said}</text><text class="t1" x="{_RIGHT}" y="11">{escape(shown)}</text>'
-        f'<text class="t1" x="{_LEFT - 5}" y="{_PANEL - 2}">{_number(low)}</text>'
-        f'<path class="grid" d="M{_LEFT} {_PANEL - 4}H{_RIGHT}"/><path class="line" d="{lines}"/>',
+        f"{visible(name)}: {shown}",
+        f'<text x="{LEFT}" y="11">{said}</text><text class="t1" x="{RIGHT}" y="11">{escape(shown)}</text>'
+        f'<text class="t1" x="{LEFT - 5}" y="{_PANEL - 2}">{number(low)}</text>'
+        f'<path class="grid" d="M{LEFT} {_PANEL - 4}H{RIGHT}"/>' + _view(f'<path class="line" d="{lines}"/>', _PANEL),
         _PANEL,
         readable(
-            Scale(0, (span[1] - span[0]) / 1e9, _LEFT, _RIGHT), y,
+            Scale(0, (span[1] - span[0]) / 1e9, LEFT, RIGHT), y,
             (unit_for("seconds", [(span[1] - span[0]) / 1e9]), _PERCENT if unit_name == "ratio" else unit),
             ("", visible(name)),
         ),
@@ -173,7 +173,7 @@ def time_axis(
     marked: Sequence[tuple[int, int]] = (),
 ) -> str:
     """The time axis under the panels, and the rounds as bands on it; `marked` parts of them are darker."""
-    x = Scale(*span, _LEFT, _RIGHT)
+    x = Scale(*span, LEFT, RIGHT)
     ends = [start + int(value * loops * 1e9) for start, value in zip(started_ns, seconds, strict=False)]
     bands: list[list[float]] = []
     for start, end in zip(map(x, started_ns), map(x, ends), strict=False):
@@ -187,15 +187,21 @@ def time_axis(
     darker = "".join(f"M{start:.1f} 2H{end:.1f}V8H{start:.1f}Z" for start, end in parts)
     whole = (span[1] - span[0]) / 1e9
     unit = unit_for("seconds", [whole])
-    marks = [(span[0] + int(mark * 1e9), _number(mark / unit.scale)) for mark in ticks(0, whole, 4)]
+    marks = [(span[0] + int(mark * 1e9), number(mark / unit.scale)) for mark in ticks(0, whole, 4)]
     return chart(
         f"the rounds over {text(whole, unit)}",
-        f'<path class="band" d="{drawn}"/>'
-        + (f'<path class="part" d="{darker}"/>' if darker else "")
-        + f'<text class="t1" x="{_LEFT - 5}" y="9">rounds</text>'
-        + _x_text(marks, x, unit.name, y=22),
+        _view(f'<path class="band" d="{drawn}"/>' + (f'<path class="part" d="{darker}"/>' if darker else ""), 26)
+        + f'<text class="t1" x="{LEFT - 5}" y="9">rounds</text>'
+        + f'<g class="times">{x_text(marks, x, unit.name, y=22)}</g>',
         26,
     )
+
+
+def _view(inner: str, height: int) -> str:
+    """What is drawn over time, apart from words, so that the page's script can look at a part of it."""
+    place = f'x="{LEFT}" width="{RIGHT - LEFT}" height="{height}"'
+    view = f'viewBox="{LEFT} 0 {RIGHT - LEFT} {height}" preserveAspectRatio="none"'
+    return f'<svg class="view" {place} {view}>{inner}</svg>'
 
 
 def _unbroken(at_ns: Sequence[int], values: Sequence[float]) -> list[list[tuple[int, float]]]:
@@ -223,10 +229,10 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
     return kept
 
 
-def chart(title: str, inner: str, height: int = HEIGHT, axes: str = "") -> str:
-    """A picture of its own; `axes` says to the page's script how to read places as values."""
-    size = f'viewBox="0 0 {WIDTH} {height}"'
-    return f'<svg class="chart" {size} role="img" aria-label="{title}"{axes}>{inner}</svg>'
+def chart(title: str, inner: str, height: int = HEIGHT, axes: str = "", group: bool = False) -> str:
+    """A picture of its own, or a `group` of links; `axes` says to the page's script how to read places as values."""
+    size, role = f'viewBox="0 0 {WIDTH} {height}"', "group" if group else "img"
+    return f'<svg class="chart" {size} role="{role}" aria-label="{escape(title)}"{axes}>{inner}</svg>'
 
 
 def readable(x: Scale, y: Scale, units: Sequence[Unit], names: Sequence[str]) -> str:
@@ -238,40 +244,43 @@ def readable(x: Scale, y: Scale, units: Sequence[Unit], names: Sequence[str]) ->
     return f' data-x="{escape(said[0])}" data-y="{escape(said[1])}" data-names="{escape("|".join(names))}"'
 
 
-def _y_axis(y: Scale, low: float, high: float, unit: Unit) -> str:
+def y_axis(y: Scale, low: float, high: float, unit: Unit) -> str:
+    """Lines and numbers at round values, and the unit under them."""
     marks = ticks(low, high, 5)
     return "".join(
-        f'<path class="grid" d="M{_LEFT} {y(mark):.1f}H{_RIGHT}"/>'
-        f'<text class="t1" x="{_LEFT - 5}" y="{y(mark) + 4:.0f}">{_number(mark / unit.scale)}</text>'
+        f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{RIGHT}"/>'
+        f'<text class="t1" x="{LEFT - 5}" y="{y(mark) + 4:.0f}">{number(mark / unit.scale)}</text>'
         for mark in marks
-    ) + (f'<text class="t1" x="{_LEFT - 5}" y="{_BOTTOM + 16}">{unit.name}</text>')
+    ) + (f'<text class="t1" x="{LEFT - 5}" y="{BOTTOM + 16}">{unit.name}</text>')
 
 
-def _x_text(marks: Sequence[tuple[float, str]], x: Scale, unit: str = "", y: int = _BOTTOM + 16) -> str:
+def x_text(marks: Sequence[tuple[float, str]], x: Scale, unit: str = "", y: int = BOTTOM + 16) -> str:
+    """Words at places of the axis below; the last wears the unit."""
     shown = []
     for place, (mark, said) in enumerate(marks):
         last = place == len(marks) - 1
         said = f"{said} {unit}".rstrip() if last else said
-        anchor = ' class="t1"' if x(mark) > _RIGHT - 30 else ' class="t0"' if x(mark) < _LEFT + 12 else ' class="tm"'
+        anchor = ' class="t1"' if x(mark) > RIGHT - 30 else ' class="t0"' if x(mark) < LEFT + 12 else ' class="tm"'
         shown.append(f'<text{anchor} x="{x(mark):.0f}" y="{y}">{said}</text>')
     return "".join(shown)
 
 
-def _padded(low: float, high: float) -> tuple[float, float]:
+def padded(low: float, high: float) -> tuple[float, float]:
     """A span that points do not touch the edges of; never under zero for what is never under zero."""
     margin = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     return max(low - margin, 0.0) if low >= 0 else low - margin, high + margin
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """A part of a width, as an attribute has it."""
     return f"{max(value, 0) * 100:.1f}%"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """A tick: as few digits as tell it from its neighbours."""
     return digits(value) if abs(value) >= 1000 or 0 < abs(value) < 1e-3 else f"{value:.6g}"
 
 
 def floor(values: Sequence[float]) -> float:
     """Where the axis of `rounds` starts."""
-    return _padded(min(values), max(values))[0]
+    return padded(min(values), max(values))[0]

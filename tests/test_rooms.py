@@ -18,11 +18,11 @@ SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "pr
         "isolation", "isolated", "judging", "agreement"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
-         "catalog", "choice", "phases", "files", "cache", "groups", "pareto", "svg", "detail", "provenance",
+         "catalog", "choice", "phases", "files", "cache", "groups", "pareto", "paired", "svg", "detail", "provenance",
          "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "markup", "said", "likelihood",
-         "properties", "forward", "weights", "parity"}  # fmt: skip
+         "properties", "impact", "forward", "weights", "parity", "changepoints"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
-LEAVES = {"variants", "metrics", "samplers", "stores", "reports"}
+LEAVES = {"variants", "metrics", "samplers", "stores", "reports", "importers"}
 
 
 def imports(path):
@@ -108,6 +108,7 @@ def test_every_room_has_its_place():
         "environment",
         "gate",
         "models",
+        "exports",
         "commands",
     }
     assert {room(path) for path in FILES} - known == path_and_readers

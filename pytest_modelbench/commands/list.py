@@ -86,8 +86,14 @@ def _line(found: Mapping[str, Any]) -> dict[str, str]:
         "outcome": found["outcome"],
         "median": quantity_text("seconds", median) if median is not None else ABSENT,
         "tokens/s": digits(rate) if rate is not None else "",
-        "caveats": found["caveats"],
+        "caveats": ", ".join(filter(None, [*_origin(found), found["caveats"].replace(",", ", ")])),
     }
+
+
+def _origin(found: Mapping[str, Any]) -> list[str]:
+    """Whether it is simulated or imported; files of earlier versions do not say the latter."""
+    imported = found.get("imported")
+    return (["simulated"] if found["simulated"] else []) + ([f"imported from {imported}"] if imported else [])
 
 
 def _sessions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -57,10 +57,11 @@ def _lines(record: Record) -> list[str]:
     reason = f": {record.reason}" if record.reason else ""
     parts = [(part.title, part.rows) for part in facts(Row(record.key, record, row(record), {}))]
     lines = [record.key, f"{record.outcome}{reason}", *(["SIMULATED"] if record.simulated else [])]
+    lines += [f"imported from {record.imported}"] if record.imported else []
     for title, rows in [("Session", session_facts([record])), *parts]:
         width = max((len(name) for name, _ in rows), default=0)
         lines += ["", title, *(f"  {name:<{width}}  {value}" for name, value in rows)]
     said = [f"  {caveat.kind} ({caveat.detail}): {CAVEATS[caveat.kind]}" for caveat in record.caveats]
     lines += ["", "Caveats", *said] if said else []
     lines += ["", "Notes", *(f"  {note}" for note in record.notes)] if record.notes else []
-    return [*lines, "", f"Repeat it: pytest {shlex.quote(record.nodeid)}"]
+    return lines if record.imported else [*lines, "", f"Repeat it: pytest {shlex.quote(record.nodeid)}"]

@@ -79,9 +79,9 @@ class TextModel(Model):
             )
         self._decoder = decoder
 
-    def compile_step(self, mode: str) -> None:
-        """Make tokens by torch with each step compiled, in one of `torch.compile`'s modes."""
-        self.decoder = TorchDecoder(self.module, mode)
+    def compile_step(self, **asked: Any) -> None:
+        """Make tokens by torch with each step compiled; `asked` are arguments of `torch.compile`."""
+        self.decoder = TorchDecoder(self.module, asked)
 
     def keep_cache(self) -> None:
         """Make tokens by torch, eagerly, in a cache whose size is set before the first one."""

@@ -28,15 +28,15 @@ _GREEDY = Choice()
 
 
 class TorchDecoder:
-    """Tokens of a transformers module; `compile_mode` is one of `torch.compile`'s, or None for eager.
+    """Tokens of a transformers module; `compiled` are arguments of `torch.compile`, or None for eager.
 
     The cache grows by a token a step, or is `static`: as long as the whole text from the start. A compiled step's is.
     """
 
-    def __init__(self, module: Any, compile_mode: str | None = None, static: bool = False) -> None:
+    def __init__(self, module: Any, compiled: dict[str, Any] | None = None, static: bool = False) -> None:
         self.module = module
-        self.compile_mode = compile_mode
-        self.static = static or compile_mode is not None
+        self.compiled = compiled
+        self.static = static or compiled is not None
         #: Static caches with their lengths, by sequences.
         self._static: dict[int, tuple[int, Any]] = {}
         self._on_device: dict[Prompts, tuple[Any, Any]] = {}
@@ -90,7 +90,7 @@ class TorchDecoder:
             **({"top_k": 0} if choice.sampled else {}),
             compile_config=self._compile_config,
             # on a GPU transformers compiles whatever has a static cache, unless told not to
-            disable_compile=self.compile_mode is None,
+            disable_compile=self.compiled is None,
         )
 
     def steps(self, prompts: Prompts, limits: Limits, choice: Choice) -> Iterator[tuple[int | None, ...]]:
@@ -125,7 +125,7 @@ class TorchDecoder:
 
         ids, mask = self._tensors(texts)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        if self.compile_mode is None:
+        if self.compiled is None:
             cache = self._cache(len(ids), ids.shape[1])
             inputs = self._inputs(ids, mask, positions, cache, first=True, keep=last)
         else:
@@ -152,21 +152,21 @@ class TorchDecoder:
         """What makes `generate` compile its step; None when eager."""
         from transformers import CompileConfig
 
-        if self.compile_mode is None:
+        if self.compiled is None:
             return None
-        config = CompileConfig(mode=self.compile_mode, dynamic=False)
+        config = CompileConfig(**self.compiled)
         config._compile_all_devices = True  # transformers compiles on CPUs only when told so
         return config
 
     @property
     def _compiled_step(self) -> Any:
         """One token's forward: compiled, and the very same that `generate` compiles, or the module itself."""
-        return self.module if self.compile_mode is None else self.module.get_compiled_call(self._compile_config)
+        return self.module if self.compiled is None else self.module.get_compiled_call(self._compile_config)
 
     @contextmanager
     def _compiler_unheard(self) -> Iterator[None]:
         """Without the warnings of torch's compiler about its own deprecated parts and empty CUDA graphs."""
-        if self.compile_mode is None:
+        if self.compiled is None:
             yield
             return
         with warnings.catch_warnings():
@@ -198,7 +198,7 @@ class TorchDecoder:
         if (sequences, tokens) in self.kv_bytes:
             return
         # compiled steps keep a cache for each number of sequences
-        held = [cache] if self.compile_mode is None else [kept for _, kept in self._static.values()]
+        held = [cache] if self.compiled is None else [kept for _, kept in self._static.values()]
         sizes = [cache_bytes(one) for one in held]
         if None not in sizes:
             self.kv_bytes[sequences, tokens] = sum(size for size in sizes if size is not None)
@@ -208,9 +208,9 @@ class TorchDecoder:
         """A forward of whole texts: of any size with one compilation, or the module itself."""
         import torch
 
-        if self.compile_mode is None:
+        if self.compiled is None:
             return self.module
-        return torch.compile(self.module.__call__, mode=self.compile_mode, dynamic=True)
+        return torch.compile(self.module.__call__, **self.compiled | {"dynamic": True})
 
     @cached_property
     def _parameters(self) -> frozenset[str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from ..declare import report
 from ..errors import UsageError
 from ..files import written_to, written_whole
-from ..groups import REFERENCE, Row, score_text, side_by_side
+from ..groups import REFERENCE, Group, Row, score_text, side_by_side
+from ..impact import impact
 from ..markup import markdown
 from ..provenance import commit, session_facts
 from ..quantity import visible
@@ -82,7 +83,19 @@ def _section(records: Sequence[Record]) -> list[str]:
         cells += [_scores(row)] if scored else []
         cells += [", ".join(row.kinds)] if limited else []
         lines.append(_joined([markdown(cell) for cell in cells]))
-    return ["## Benchmarks", "", _on_what(records), "", *lines]
+    fewer = [line for group in groups for line in _impact(group)]
+    return ["## Benchmarks", "", _on_what(records), "", *lines, *fewer]
+
+
+def _impact(group: Group) -> list[str]:
+    """What fewer bits a weight did, as a table of its own."""
+    found = impact(group)
+    if found is None:
+        return []
+    title = ", ".join(filter(None, (group.title, group.subtitle)))
+    rows = [_joined([markdown(text) for text in texts]) for texts in found.rows]
+    return ["", f"Fewer bits a weight, {markdown(title)}:", "", _joined(found.heads),
+            "|---" + "|--:" * (len(found.heads) - 1) + "|", *rows]  # fmt: skip
 
 
 def _joined(cells: Sequence[str]) -> str:

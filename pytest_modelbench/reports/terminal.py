@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..groups import REFERENCE, WORST_FIRST, Group, Row, outcomes, side_by_side
+from ..impact import impact
 from ..pareto import COSTS, front
 from ..quantity import cells, column_text, duration, plain, shortened, visible
 from ..record import CAVEATS, Record
@@ -154,10 +155,11 @@ def _body(groups: Sequence[Group], layout: _Layout, room: int, width: int) -> tu
     """The groups as lines, and how many rows found no room; the worst come first when not all fit."""
     if sum(1 + len(group.rows) for group in groups) <= room:
         blocks = [_block(group, _rows(group, group.rows, layout, width), layout, width) for group in groups]
-        body = [line for block in blocks for line in block]
-        said = [line for group, block in zip(groups, blocks, strict=True) for line in (*block, *_front(group, width))]
-        if len(body) <= room:
-            return said if len(said) <= room else body, 0
+        more = [[*_front(group, width), *_impact(group, width)] for group in groups]
+        for whole in ([[*block, *said] for block, said in zip(blocks, more, strict=True)], blocks):
+            body = [line for block in whole for line in block]
+            if len(body) <= room:
+                return body, 0
     body = []
     shown = 0
     for group in sorted(groups, key=lambda group: (group.worst, not any(row.kinds for row in group.rows))):
@@ -207,6 +209,22 @@ def _front(group: Group, width: int) -> list[_Styled]:
     rest = f"; {len(found.dominated):,} dominated" if found.dominated else ""
     start = f"  best of {COSTS[found.cost]} and {visible(found.score)}: "
     return [_Styled(start + shortened(names, max(width - cells(start + rest), _LEAST)) + rest, _DIM, rest)]
+
+
+def _impact(group: Group, width: int) -> list[_Styled]:
+    """What fewer bits a weight did; the last columns leave a line that is too short."""
+    found = impact(group)
+    if found is None:
+        return []
+    table = [[visible(text) for text in texts] for texts in (found.heads, *found.rows)]
+    widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
+    while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
+        widths.pop()
+    lines = []
+    for label, *texts in table:
+        numbers = [" " * (inner - cells(text)) + text for text, inner in zip(texts, widths[1:], strict=False)]
+        lines.append("    " + "  ".join([_padded(label, widths[0]), *numbers]).rstrip())
+    return [_Styled(lines[0], _DIM), *map(_Styled, lines[1:])]
 
 
 def _row(row: Row, layout: _Layout, width: int, dim: bool = False) -> list[_Styled]:

@@ -56,7 +56,7 @@ def _quantized(name: str, model: Model, option: str | None, **asked: Any) -> Mod
     _without_its_log(model)
     held = partial(hold_to, model, name=name, library="bitsandbytes", is_quantized=is_quantized)
     model.change_with(lambda module: held(module) or module)
-    model.proofs.append(lambda: held(model.module))
+    model.proofs.append(lambda: None if model.handed_over else held(model.module))
     return model
 
 

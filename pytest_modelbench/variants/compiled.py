@@ -4,7 +4,10 @@
     compiled:reduce-overhead             with CUDA graphs
     compiled:max-autotune                with CUDA graphs, kernels chosen by timing them
     compiled:max-autotune-no-cudagraphs
+    compiled:fullgraph                   a graph break is an error
+    compiled:dynamic                     one graph for every size, where torch can
 
+Words go together: `compiled:max-autotune:fullgraph`. A model that does not generate has its whole pass compiled.
 The prompt's own pass is not compiled, because its shape changes with every prompt; that is what transformers does.
 """
 
@@ -16,30 +19,55 @@ from time import perf_counter
 from typing import Any
 
 from ..declare import variant
-from ..errors import Fallback, UnknownName, UsageError
+from ..errors import Fallback, Unsupported
 from ..model import Model
+from ..variants import words
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+WORDS = {"mode": MODES, "graph": ("fullgraph",), "sizes": ("dynamic",)}
 
 
 @variant(requires=("torch", "transformers"), decides="steps")
 def compiled(model: Model, option: str | None = None) -> Model:
-    """The model with its step compiled at the first call. Raises UnknownName for a mode torch does not have."""
-    mode = option or "default"
-    if mode not in MODES:
-        raise UnknownName("mode", mode, MODES, where="variant 'compiled'")
-    if not hasattr(model, "compile_step"):
-        raise UsageError(f"variant 'compiled' does not know how to run the task {model.facts.task}")
+    """The model compiled at the first call. Raises UnknownName for a word that is none, Fallback when nothing was."""
+    told = words("compiled", option, WORDS)
+    asked = {"mode": told.get("mode", "default"), "fullgraph": "graph" in told, "dynamic": "sizes" in told}
+    family: Any = model  # its family's verbs; variants know no family by its class
+    if not hasattr(model, "compile_step") and not hasattr(model, "network"):
+        raise Unsupported(f"variant 'compiled' does not know how to run the task {model.facts.task}: use 'eager'")
     with warnings.catch_warnings():
         # Inductor scripts a module of torch's own while it is imported, which torch deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         import torch._inductor.compile_fx  # noqa: F401
-    model.compile_step(mode)
+    if hasattr(model, "compile_step"):
+        family.compile_step(**asked)
+    else:
+        _compile_pass(family, asked)
     compilations = Compilations()
     model.closers.append(compilations.close)
-    model.proofs.append(lambda: _prove(model, mode, compilations))
-    model.note(ran_on=None, compile_mode=mode)
+    how = ", ".join([f"mode={asked['mode']}", *(name for name in ("fullgraph", "dynamic") if asked[name])])
+    model.proofs.append(lambda: _prove(model, how, compilations))
+    model.note(ran_on=None, compile_mode=how.removeprefix("mode="))
     return model
+
+
+def _compile_pass(model: Any, asked: dict[str, Any]) -> None:
+    import torch
+
+    # None lets torch compile for one size, and for every one after the second
+    step = torch.compile(model.network, **asked | {"dynamic": asked["dynamic"] or None})
+    model.run_network(_unheard(step), "torch.compile, not called yet")
+
+
+def _unheard(compiled: Any) -> Any:
+    """Without the warnings of torch's compiler about its own deprecated parts and empty CUDA graphs."""
+
+    def run(*tensors: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"torch\.")
+            return compiled(*tensors)
+
+    return run
 
 
 @dataclass
@@ -102,7 +130,7 @@ def _counted() -> tuple[int, int]:
     return counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
 
 
-def _prove(model: Model, mode: str, compilations: Compilations) -> None:
+def _prove(model: Model, how: str, compilations: Compilations) -> None:
     """Facts of the compiler. Raises Fallback when it never ran."""
     import torch
 
@@ -114,7 +142,7 @@ def _prove(model: Model, mode: str, compilations: Compilations) -> None:
     recorded = f", {compilations.recordings} CUDA graph recordings" if compilations.recordings else ""
     model.note(
         ran_on=(
-            f"torch {torch.__version__} compiled (inductor, mode={mode}) on {model.device.name}: "
+            f"torch {torch.__version__} compiled (inductor, {how}) on {model.device.name}: "
             f"{compilations.graphs} graphs{recorded}"
         ),
         compile_seconds=compilations.seconds,

@@ -37,7 +37,7 @@ def _quantized(name: str, config: str, model: Model, option: str | None) -> Mode
     no_option(name, option)
     held = partial(hold_to, model, name=name, library="torchao", is_quantized=is_quantized)
     model.change_with(partial(_quantize, config, held))
-    model.proofs.append(lambda: held(model.module))
+    model.proofs.append(lambda: None if model.handed_over else held(model.module))
     return model
 
 

@@ -1,4 +1,4 @@
-"""A real Chromium for the tests of the page: the one on the PATH, or the one that CHROMIUM names."""
+"""A real Chromium for the tests of the page: the one on the PATH, or the one that CHROME_PATH names."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from pytest_modelbench.results import Results
 @pytest.fixture(scope="session")
 def chromium():
     """The running browser. Without one the tests skip, or fail where MODELBENCH_NEEDS_CHROMIUM is set, as in CI."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    names = (os.environ.get("CHROME_PATH", ""), "chromium", "chromium-browser", "google-chrome")
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     try:
         from playwright.sync_api import sync_playwright

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from suites import suite
+from suites import costed, grid, judged, past, suite
 
 from pytest_modelbench.record import Caveat
 from pytest_modelbench.reports.html import MOST_ROWS
@@ -262,7 +262,10 @@ def test_script_and_style_stay_small(tmp_path):
 @pytest.mark.parametrize("width", [1400, 390])
 def test_axe_finds_nothing(opened, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", exc_type=ImportError)
-    tab = opened(suite(40), color_scheme=scheme, width=width, bypass_csp=True)
+    records = [*suite(40), *grid(), *costed()]
+    tab = opened(
+        Results(records, judged(suite(40)), past(suite(8), 8)), color_scheme=scheme, width=width, bypass_csp=True
+    )
     tab.locator("button.opens").first.click()
     found = axe.Axe().run(tab).response["violations"]
     assert not [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
@@ -280,7 +283,7 @@ def test_a_telephone_scrolls_one_way_only(opened):
     for script in (True, False):
         tab = opened(suite(40), width=390, height=800, script=script)
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    assert not tab.locator("#results thead").is_visible()
+    assert not tab.locator("#static thead").is_visible()
 
 
 def test_print_shows_more_rows_and_no_controls(opened):

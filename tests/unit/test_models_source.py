@@ -46,7 +46,8 @@ def test_importing_it_imports_nothing_heavy():
         "import sys\n"
         "from pytest_modelbench.models import checkpoint, gguf, hub, random_weights, text\n"
         "from pytest_modelbench.variants import compiled, eager, onnx\n"
-        "from pytest_modelbench.variants.onnx import decoder, export\n"
+        "from pytest_modelbench.variants import attention, bitsandbytes, openvino, torchao, torchscript\n"
+        "from pytest_modelbench.variants.onnx import int8, run, session\n"
         "heavy = {'torch', 'transformers', 'numpy', 'onnx', 'onnxruntime', 'huggingface_hub', 'tokenizers'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -90,6 +90,17 @@ def without(content, begin, end):
     )
 
 
+def test_fewer_bits_have_a_table_of_their_own(tmp_path):
+    records = [
+        replace(FULL, axes=FULL.axes | {"variant": variant}, model=replace(FULL.model, weight_bytes=size))
+        for variant, size in (("eager", 40), ("int8", 10))
+    ]
+    text = model_card(Results(records), tmp_path / "README.md").read_text()
+    assert "Fewer bits a weight, generate, " in text
+    assert "| variant | bits/weight | time | weights | peak memory | contains | change, 95 % CI |" in text
+    assert "| int8 | 8.0 | 1.00x as fast | 4.00x less | " in text
+
+
 def test_results_of_others_stay_beside_ours(tmp_path):
     file = tmp_path / "README.md"
     file.write_text(THEIRS + BODY)

@@ -6,14 +6,16 @@ import os
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from records import FULL, ended, timed
 
+import pytest_modelbench.reports.html
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import StoreError
 from pytest_modelbench.record import Caveat, Timing
-from pytest_modelbench.reports.html import html
+from pytest_modelbench.reports.html import AIR, html
 from pytest_modelbench.reports.html.opened import MOST_CHARACTERS
 from pytest_modelbench.results import Results
 
@@ -66,6 +68,16 @@ def test_the_policy_allows_exactly_the_style_and_script_of_the_page(tmp_path):
     )
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
     assert text.index("Content-Security-Policy") < text.index("<style")
+
+
+def test_what_is_taken_out_of_the_script_is_no_text():
+    code = (Path(pytest_modelbench.reports.html.__file__).parent / "page.js").read_text()
+    texts = re.findall(r'"[^"\n]*"|`[^`]*`', re.sub(r"/[^/\n]+/[gsm]*[,).]|(^| )// .*", "", code, flags=re.MULTILINE))
+    assert len(texts) > 200
+    for text in texts:
+        shown = re.sub(r"\$\{[^}]*\}", "", text)
+        assert not re.search(AIR, shown), text
+        assert "// " not in shown, text
 
 
 def test_every_name_is_escaped(tmp_path):

@@ -20,10 +20,16 @@ from ...groups import REFERENCE, WORST_FIRST, Row, side_by_side
 from ...provenance import environments
 from ...quantity import visible
 from ...results import Results
-from .compare import compared, failures, left_out
+from .compare import compared, failures, left_out, row_id
 from .data import block
 from .first import first_screen
+from .gate import gate
+from .heatmap import heatmaps
 from .opened import caveats, opened
+from .pareto import pareto
+from .quantized import quantization
+from .roofline import roofline
+from .trend import trend
 
 #: Rows that the page shows without its script (chosen here, so that 1,000 benches stay under half a megabyte).
 MOST_ROWS = 200
@@ -74,20 +80,25 @@ def _context(results: Results) -> dict[str, Any]:
         "details_left_out": left_out(
             sum(1 for row in rows if row.columns["rounds"]), len(drawn), "benches are not drawn here; the worst are"
         ),
+        **gate(results.verdicts, {row.record.key: row_id(row.record) for row in rows}),
+        **pareto(groups),
+        **roofline(rows),
+        **heatmaps(rows),
+        **quantization(groups),
+        **trend(results, rows),
         "caveats": caveats(rows),
         **_environment(results),
         "block": block(results, groups),
     }
-    return parts | {
-        "sections": [
-            (id, name)
-            for id, name, there in (
-                ("results", "Compare", rows), ("unmeasured", "Not passed", bad), ("details", "Distributions", drawn),
-                ("caveats", "Caveats", True), ("environment", "Environment", True), ("rows", "Rows", rows),
-            )
-            if there
-        ]
-    }  # fmt: skip
+    return parts | {"sections": [(id, title) for id, title, there in _SECTIONS if rows or there == "always"]}
+
+
+#: Anchor, name, and whether it is there without a row.
+_SECTIONS = (
+    ("results", "Compare", ""), ("gate", "Gate", ""), ("details", "Distributions", ""), ("pareto", "Pareto", ""),
+    ("roofline", "Roofline", ""), ("heatmap", "Heatmap", ""), ("trend", "Trend", ""), ("caveats", "Caveats", ""),
+    ("environment", "Environment", "always"), ("rows", "Rows", ""),
+)  # fmt: skip
 
 
 def _own_code() -> dict[str, Any]:
@@ -106,9 +117,16 @@ def _own_code() -> dict[str, Any]:
 
 
 def _slim(code: str) -> str:
-    """Code without indentation and comments, which are for who reads the source: it is in every page."""
+    """Code without indentation, comments and the air around signs, which are for who reads the source.
+
+    No text of the script holds such a sign between spaces (tests/unit/test_report_html.py).
+    """
     lines = (re.sub(r"(^| )// .*", "", line.strip()) for line in code.splitlines())
-    return "\n".join(line for line in lines if line)
+    return re.sub(AIR, r"\1", "\n".join(line for line in lines if line))
+
+
+#: Signs of the script that need no space around them.
+AIR = r" (=>|={1,3}|!==|&&|\|\||\?\?) "
 
 
 def _interest(row: Row) -> tuple[int, bool]:

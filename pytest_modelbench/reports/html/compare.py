@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from hashlib import sha256
+from html import escape
 from typing import Any
 
-from ...groups import Group, Row
-from ...quantity import unit_for
+from ...groups import REFERENCE, Group, Row
+from ...quantity import unit_for, visible
 from ...record import Record
 from ...svg import Scale, bar, bar_axis, bar_scale
 
-#: Columns of the table that are hidden where no row has them: text of the row -> place.
-_OPTIONAL = {"spread": 4, "against": 5, "throughput": 6, "ttft": 7, "peak": 8, "score": 9}
+#: Columns that are there where a row has them: text of the row, head, class, the word beside it on a telephone.
+_OPTIONAL = (
+    ("spread", "Spread", "spread_ratio", "spread"), ("against", f"Against {REFERENCE}", "against", ""),
+    ("throughput", "Throughput", "", ""), ("ttft", "ttft", "", "ttft"), ("peak", "Peak memory", "", "peak"),
+    ("score", "Score", "", "score"),
+)  # fmt: skip
 
 
 def row_id(record: Record) -> str:
@@ -30,6 +36,18 @@ def name(record: Record) -> str:
 def command(record: Record) -> str:
     """What repeats it."""
     return "pytest " + shlex.quote(record.nodeid)
+
+
+def typeset(text: str) -> str:
+    """What the words of the terminal, which are ASCII, look like on a page: a minus, a times, an arrow, `to`."""
+    text = re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", text).replace(" -> ", " \N{RIGHTWARDS ARROW} ")
+    return re.sub(r"(?<=\d)x (?=\w)", "\N{MULTIPLICATION SIGN} ", re.sub(r"(?<=\d)\.\.(?=\W?\d)", " to ", text))
+
+
+def linked(row: Row, said: str, inner: str) -> str:
+    """A mark of a picture that leads to its row and says what it is."""
+    words = escape(visible(said))
+    return f'<a href="#results" data-row="{row_id(row.record)}" aria-label="{words}"><title>{words}</title>{inner}</a>'
 
 
 def left_out(total: int, most: int, what: str) -> str:
@@ -54,8 +72,8 @@ def compared(groups: Sequence[Group], opened: set[str], shown: Sequence[Row]) ->
     """The tables, a group a bench; `opened` rows link to what is drawn of them further below."""
     there = {id(row) for row in shown}
     cut = [(group, [row for row in group.rows if id(row) in there]) for group in groups]
-    hidden = [f"no{at}" for text, at in _OPTIONAL.items() if not any(row.texts[text] for row in shown)]
-    return {"hidden": " ".join(hidden), "groups": [_table(group, rows, opened) for group, rows in cut if rows]}
+    columns = [column for column in _OPTIONAL if any(row.texts[column[0]] for row in shown)]
+    return {"columns": columns, "groups": [_table(group, rows, opened) for group, rows in cut if rows]}
 
 
 def said_of(group: Group) -> list[str]:
@@ -85,7 +103,7 @@ def _row(row: Row, scale: Scale | None, opened: set[str]) -> dict[str, Any]:
     record, columns = row.record, row.columns
     reference = row.texts["against"] == "reference"
     known = dict(row.texts)
-    known["against"] = known["against"].replace("x ", "\N{MULTIPLICATION SIGN} ", 1)
+    known["against"] = typeset(known["against"])
     plot = ""
     if not row.measured:
         known = dict.fromkeys(known, "") | {"median": record.outcome if record.outcome != "passed" else "not timed"}

@@ -26,7 +26,7 @@ from ...record import CAVEATS
 from ...results import Results
 from ...summary import throughput
 from ...verdict import Verdicts
-from .compare import row_id, said_of
+from .compare import row_id, said_of, typeset
 
 #: Rows up to which the block is text that a reader of the source can read.
 PLAIN_ROWS = 5_000
@@ -157,7 +157,9 @@ def _verdicts(verdicts: Verdicts, rows: Sequence[Row]) -> Iterable[str]:
     yield from _numbers(
         _Number("change", "Change", "text", shown=True), [found.change if found else None for found in of]
     )
-    yield _words("change_text", [said.change(found) if found and found.change is not None else "" for found in of])
+    yield _words(
+        "change_text", [typeset(said.change(found)) if found and found.change is not None else "" for found in of]
+    )
 
 
 def _history(history: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> Iterable[str]:

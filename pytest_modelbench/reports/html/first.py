@@ -2,39 +2,123 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ... import said
 from ...groups import Row, outcomes
 from ...provenance import commit, session_facts
 from ...record import CAVEATS, Record
 from ...results import Results
-from .compare import name, row_id
+from ...verdict import WORDS, Verdict, Verdicts
+from .compare import name, row_id, typeset
+from .gate import alarms, verdict_name
 
-#: Entries of "What to look at".
+#: Entries of "What to look at", and changes of the environment on the first screen.
 MOST_LOOKS = 3
+MOST_CHANGES = 4
 _SAID = {"failed": "failed", "error": "ended in an error", "oom": "ran out of memory", "invalid": "is invalid"}
 
 
 def first_screen(results: Results, rows: Sequence[Row]) -> dict[str, Any]:
     """Headline, what to do, counts, what to look at, and the session; `rows` are the worst first."""
-    records = results.records
-    counts = outcomes(records)
+    records, verdicts = results.records, results.verdicts
     simulated = sum(record.simulated for record in records)
-    headline, wrong = _headline(records)
-    looks = [row for row in rows if row.record.outcome not in ("passed", "skipped") or row.record.caveats]
+    headline, wrong = _headline(records) if verdicts is None else _judged_headline(records, verdicts)
     return {
         "records": records,
         "total": f"{len(records):,}",
-        "counts": [(outcome, f"{number:,}") for outcome, number in counts.items()],
+        "counts": [(outcome, f"{number:,}") for outcome, number in outcomes(records).items()],
+        "verdicts": _verdict_counts(verdicts) if verdicts is not None else [],
         "headline": headline,
         "wrong": wrong,
-        "next": "Nothing was compared over time: this page shows one session.",
+        "next": _next(records, verdicts),
         "commit": commit(records[0])[:7] if records else "",
         "simulated": f"SIMULATED: {simulated:,} of {len(records):,} benches ran no model" if simulated else "",
-        "look": [_look(row) for row in looks[:MOST_LOOKS]],
-        "session": session_facts(records),
+        "look": _looks(rows, verdicts)[:MOST_LOOKS],
+        "session": [*session_facts(records), *(_against(verdicts) if verdicts is not None else [])],
+        "changed": list(verdicts.changed.items())[:MOST_CHANGES] if verdicts is not None else [],
+        "changed_more": max(0, len(verdicts.changed) - MOST_CHANGES) if verdicts is not None else 0,
     }
+
+
+def _judged_headline(records: Sequence[Record], verdicts: Verdicts) -> tuple[str, str]:
+    """The sentence of the gate, and what else did not pass; the part that is wrong stands at its beginning."""
+    sentence = said.headline(verdicts)
+    unjudged = sum(record.outcome in _SAID for record in records)
+    more = f"; {unjudged:,} could not be measured" if unjudged else ""
+    failing = re.match(r"[\d,]+ of [\d,]+", sentence) if any(verdict.failing for verdict in verdicts) else None
+    return sentence[0].upper() + sentence[1:] + more, failing[0] if failing else ""
+
+
+def _next(records: Sequence[Record], verdicts: Verdicts | None) -> str:
+    if verdicts is None:
+        return (
+            "Nothing to compare with: --bench-save-baseline keeps a session, --bench-baseline PLACE compares with it."
+            if records
+            else "A session without a bench says nothing: look at what was collected."
+        )
+    worst = next(iter(said.worst_first(verdicts)), None)
+    if worst is None:
+        return "Nothing was judged."
+    unclear = sum(verdict.word == "unclear" for verdict in said.by_bench(verdicts).values())
+    more = f" {unclear:,} could not be settled: more pairs, or more work in a call, would tell." if unclear else ""
+    if not worst.failing:
+        return f"No action needed.{more}"
+    sentence = typeset(said.sentence(worst, verdicts.against, verdicts.how))
+    return f"Look at {verdict_name(worst)}: {sentence[0].lower()}{sentence[1:]}.{more}"
+
+
+def _verdict_counts(verdicts: Verdicts) -> list[tuple[str, str, str]]:
+    """Word, how it is said, and how many benches have it as their worst."""
+    found = Counter((verdict.word, verdict.said) for verdict in said.by_bench(verdicts).values())
+    return [
+        (word, words, f"{found[word, words]:,}") for word, words in sorted(found, key=lambda pair: WORDS.index(pair[0]))
+    ]
+
+
+def _against(verdicts: Verdicts) -> list[tuple[str, str]]:
+    how = "in the same session" if verdicts.how == "paired" else "from stored sessions"
+    return [("Against", f"{verdicts.against}, {how}"), *([("Trust", alarms(verdicts))] if alarms(verdicts) else [])]
+
+
+def _looks(rows: Sequence[Row], verdicts: Verdicts | None) -> list[dict[str, str]]:
+    """Failing verdicts, outcomes that are not passes, what stayed unclear, caveats."""
+    ids = {row.record.key: row_id(row.record) for row in rows}
+    judged = list(said.by_bench(said.worst_first(verdicts or ())).values())
+    return [
+        *(_judged(verdict, verdicts, ids) for verdict in judged if verdict.failing and verdicts),
+        *(_look(row) for row in rows if row.record.outcome in _SAID),
+        *(
+            _judged(verdict, verdicts, ids)
+            for verdict in judged
+            if verdict.word == "unclear" and not verdict.failing and verdicts
+        ),
+        *(_look(row) for row in rows if row.record.outcome == "passed" and row.record.caveats),
+    ]
+
+
+def _judged(verdict: Verdict, verdicts: Verdicts, ids: dict[str, str]) -> dict[str, str]:
+    numbers = "" if verdict.change is None else f": {said.values(verdict)}, {said.change(verdict)}"
+    grounds = said.grounds(verdict, verdicts.how)
+    return {
+        "id": ids.get(verdict.key, ""),
+        "name": verdict_name(verdict),
+        "word": verdict.word,
+        "said": verdict.said,
+        "what": typeset(f"{numbers}{f' ({grounds})' if grounds else ''}"),
+        "why": verdict.reason or _why(verdict, verdicts),
+    }
+
+
+def _why(verdict: Verdict, verdicts: Verdicts) -> str:
+    """What would have been seen of what is unclear; what became of the scores of what is slower."""
+    if verdict.word == "unclear":
+        return f"A change of {said.detectable(verdict)} would have been seen." if said.detectable(verdict) else ""
+    scores = [other for other in verdicts.of(verdict.key) if said.is_score(other) and other is not verdict]
+    return typeset("; ".join(f"{one.quantity.removeprefix('score_')} {said.values(one)}" for one in scores))
 
 
 def _headline(records: Sequence[Record]) -> tuple[str, str]:
@@ -61,4 +145,4 @@ def _look(row: Row) -> dict[str, str]:
     else:
         what = f"passed with a caveat: {', '.join(row.caveats)}"
         why = CAVEATS[record.caveats[0].kind]
-    return {"id": row_id(record), "name": name(record), "what": what, "why": why}
+    return {"id": row_id(record), "name": name(record), "word": "", "said": "", "what": what, "why": why}

@@ -40,7 +40,7 @@ def _detail(row: Row) -> dict[str, Any]:
     said = [row.texts["median"], row.texts["throughput"], outcome, *row.kinds]
     meanings = [
         f"{words}: {CAVEATS[caveat.kind]}"
-        for words, caveat in zip(row.caveats[record.simulated :], record.caveats, strict=True)
+        for words, caveat in zip(row.caveats[len(row.origin) :], record.caveats, strict=True)
     ]
     return {
         "id": row_id(record),

@@ -53,40 +53,59 @@
       return `${digits((log === "1" ? 10 ** value : value) / u)} ${name.join(" ")}`;
     };
   };
-  const readings = new WeakMap();
-  const reading = (chart) => {
-    if (!readings.has(chart))
-      readings.set(chart, {
-        x: scaleOf(chart.dataset.x), y: scaleOf(chart.dataset.y), names: chart.dataset.names.split("|"),
-        points: all(".dots,.line", chart).flatMap((path) => points(path.getAttribute("d"))),
-      });
-    return readings.get(chart);
-  };
+  const reading = (chart) => (chart.reading ||= {
+    x: scaleOf(chart.dataset.x), y: scaleOf(chart.dataset.y), names: chart.dataset.names.split("|"),
+    points: all(".dots,.line", chart).flatMap((path) => points(path.getAttribute("d"))),
+  });
   const readAt = (chart, x) => {
     const { points: there, ...read } = reading(chart);
     if (!there.length) return null;
     const near = there.reduce((best, point) => (Math.abs(point[0] - x) < Math.abs(best[0] - x) ? point : best));
     for (const old of all(".cursor", chart)) old.remove();
-    chart.append(svg("path", { class: "cursor", d: `M${near[0]} 0V200` }), svg("circle", { class: "cursor", cx: near[0], cy: near[1], r: 3.5 }));
-    const named = (name, said) => `${name} ${said}`.trim();
-    return [named(read.names[0], read.x(near[0])), named(read.names[1], read.y(near[1])), near[0]];
+    ($(".view", chart) || chart).append(svg("path", { class: "cursor", d: `M${near[0]} 0V200` }));
+    const told = chart.dataset.labels?.split("|")[read.x(near[0]) - 1];
+    return [told || `${read.names[0]} ${read.x(near[0])}`.trim(), `${read.names[1]} ${read.y(near[1])}`.trim(), near[0]];
   };
+  // the lines of panels stand in a picture of their own, whose view is what a drag zooms
   const point = (chart, event) => {
-    const box = chart.getBoundingClientRect();
-    return ((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width;
+    const view = $(".view", chart) || chart, box = view.getBoundingClientRect(), { x, width } = view.viewBox.baseVal;
+    return x + ((event.clientX - box.left) / box.width) * width;
   };
+  const zoom = (chart, from, to) => {
+    for (const view of all(".view", chart.parentElement)) {
+      const [x, width, height] = ["x", "width", "height"].map((name) => view.getAttribute(name));
+      view.setAttribute("viewBox", `${from ?? x} 0 ${from == null ? width : to - from} ${height}`);
+    }
+    for (const axis of all(".times", chart.parentElement)) axis.toggleAttribute("hidden", from != null);
+  };
+  let dragged = null;
   const showReading = (chart, x) => {
     const holder = chart.parentElement;
     const charts = all("svg[data-x]", holder); // panels under one time axis have one cursor
     const said = charts.map((one) => readAt(one, x)).filter(Boolean);
     let place = $(".reading", holder);
-    if (!place) holder.append((place = el("p", { class: "reading", role: "status" })));
+    if (!place) holder.append((place = el("output", { class: "reading" })));
     place.textContent = said.length ? `${said[0][0]}: ${said.map((one) => one[1]).join(" · ")}` : "";
     chart.dataset.cursor = said.length ? said[0][2] : x;
   };
   on(document, "pointermove", (event) => {
     const chart = event.target.closest?.("svg[data-x]");
     if (chart) showReading(chart, point(chart, event));
+  });
+  on(document, "pointerdown", (event) => {
+    const chart = event.target.closest?.("svg[data-x]");
+    dragged = chart && $(".view", chart) && [chart, point(chart, event)];
+    if (dragged) event.preventDefault();
+  });
+  on(document, "pointerup", (event) => {
+    if (!dragged) return;
+    const [chart, from] = dragged, to = point(chart, event);
+    dragged = null;
+    if (Math.abs(to - from) > 4) zoom(chart, Math.min(from, to), Math.max(from, to));
+  });
+  on(document, "dblclick", (event) => {
+    const chart = event.target.closest?.("svg[data-x]");
+    if (chart) zoom(chart);
   });
   on(document, "focusin", (event) => {
     if (event.target.matches("svg[data-x]")) showReading(event.target, Number(event.target.dataset.cursor || 0));
@@ -109,12 +128,13 @@
     return column.values;
   };
   const of = (name, row) => values(name)?.[row] ?? null;
+  const time = (row) => of("median_seconds", row);
   const rows = [...Array(data.n).keys()];
   const axes = data.columns.filter((column) => column.name.startsWith("axis:")).map((column) => column.name.slice(5));
   const numeric = data.columns.filter((column) => column.quantity);
   const ids = new Map(values("id").map((id, row) => [id, row]));
   const functionOf = (row) => of("bench", row).split("::").pop().replace(/^bench_/, "");
-  const measured = (row) => of("outcome", row) === "passed" && of("median_seconds", row) != null;
+  const measured = (row) => of("outcome", row) === "passed" && time(row) != null;
 
   // -- numbers as quantity.py writes them
   const formats = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => new Intl.NumberFormat("en-US", { minimumFractionDigits: n, maximumFractionDigits: n }));
@@ -193,7 +213,7 @@
   const scale = (rowsOfIt) => {
     const timed = rowsOfIt.filter(measured);
     if (!timed.length) return null;
-    const medians = timed.map((row) => of("median_seconds", row)).sort((a, b) => a - b);
+    const medians = timed.map((row) => time(row)).sort((a, b) => a - b);
     const [low, high] = [medians[0], medians.at(-1)];
     if (low > 0 && high / low > 20) {
       const [from, to] = [Math.log10(low / 1.5), Math.log10(high * 1.5)];
@@ -231,7 +251,7 @@
   const bar = (row) => {
     const measure = state.sort ? flatScale() : scaleFor(groups[groupOf[row]]);
     if (!measure || !measured(row)) return "";
-    const at = (name) => share(measure.at(of(name, row) ?? of("median_seconds", row)));
+    const at = (name) => share(measure.at(of(name, row) ?? time(row)));
     const kind = bases[row] === row ? "r" : "b";
     return svg("svg", { class: "plot", height: 18, "aria-hidden": "true" },
       measure.log ? svg("circle", { class: kind, cx: at("median_seconds"), cy: 9, r: 4 }) : svg("rect", { class: kind, y: 3, height: 12, width: at("median_seconds") }),
@@ -277,8 +297,8 @@
     verdict: { head: "Verdict", there: "verdict", shown: true, cell: verdictCell, sort: (row) => of("verdict", row) || null },
     spread_ratio: null,
     against: {
-      head: "Against", shown: true, cell: (row) => (!measured(row) || bases[row] == null ? "" : bases[row] === row ? "reference" : faster(of("median_seconds", bases[row]), of("median_seconds", row))),
-      sort: (row) => (!measured(row) || bases[row] == null ? null : of("median_seconds", row) / of("median_seconds", bases[row])),
+      head: "Against", shown: true, cell: (row) => (!measured(row) || bases[row] == null ? "" : bases[row] === row ? "reference" : faster(time(bases[row]), time(row))),
+      sort: (row) => (!measured(row) || bases[row] == null ? null : time(row) / time(bases[row])),
     },
   };
   for (const column of numeric)
@@ -287,7 +307,8 @@
   table.outcome = { head: "Outcome", cell: (row) => of("outcome", row), sort: (row) => of("outcome", row) };
   table.note = { head: "Caveats", shown: true, left: true, cell: note, sort: (row) => note(row) || null };
   for (const name of Object.keys(table)) if (!table[name] || (table[name].there && !columns[table[name].there])) delete table[name];
-  const chosen = () => (state.cols ? state.cols.split(",") : Object.keys(table).filter((name) => table[name].shown)).filter((name) => name in table);
+  const usually = Object.keys(table).filter((name) => table[name].shown).join(",");
+  const chosen = () => (state.cols || usually).split(",").filter((name) => name in table);
 
   // -- search: words that must be there, -word that must not, field:word
   const fields = { v: "said", s: "outcome", bench: "bench", caveat: "caveats", reason: "reason" };
@@ -313,8 +334,7 @@
   const MOST = 200, PRINTED = 500;
   let view = [], items = [], printing = false, openPanel = null;
   const section = $("#results");
-  const body = el("tbody"), head = el("thead");
-  const live = el("table", { id: "live" }, el("caption", { class: "unseen" }, "Benches of this session"), head, body);
+  const live = $("#live"), head = $("#live thead"), body = $("#live tbody");
   const [tools, count, find, reference, picker, plain, asCsv] = ["tools", "count", "find", "reference", "columns", "plain", "csv"].map((id) => $(`#${id}`));
 
   const sorted = (found) => {
@@ -336,7 +356,7 @@
     items = [];
     if (state.sort) items = view;
     else {
-      if (ofReference()[0] !== "variant") view = view.sort((a, b) => groupOf[a] - groupOf[b] || measured(b) - measured(a) || of("median_seconds", a) - of("median_seconds", b) || a - b);
+      if (ofReference()[0] !== "variant") view = view.sort((a, b) => groupOf[a] - groupOf[b] || measured(b) - measured(a) || time(a) - time(b) || a - b);
       let last = -1;
       for (const row of view) {
         if (groupOf[row] !== last) items.push(-1 - (last = groupOf[row]));
@@ -469,7 +489,8 @@
     for (const name of Object.keys(table).filter((name) => name !== "label"))
       choices.append(el("label", {}, el("input", { type: "checkbox", value: name }), ` ${table[name].head}`));
     tools.hidden = false;
-    $("table", section).replaceWith(live);
+    live.hidden = false;
+    $("#static").remove();
     $(".left-out", section)?.remove();
   };
   let waiting = 0;
@@ -480,7 +501,7 @@
   on(picker, "change", () => {
     const wanted = new Set(all("input:checked", picker).map((box) => box.value).concat("label"));
     const cols = Object.keys(table).filter((name) => wanted.has(name)).join(",");
-    set({ cols: cols === Object.keys(table).filter((name) => table[name].shown).join(",") ? "" : cols });
+    set({ cols: cols === usually ? "" : cols });
   });
   on(head, "click", (event) => {
     const name = event.target.closest("[data-sort]")?.dataset.sort;
@@ -576,6 +597,7 @@
   on($("#help button"), "click", () => help.close());
 
   if (!section) return;
+  if (phone.matches) $(".how").open = false;
   start();
   readAddress();
   regroup();

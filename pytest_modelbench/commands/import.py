@@ -1,0 +1,37 @@
+"""Import what other tools measured, as Records.
+
+Known are pytest-benchmark (--benchmark-json, --benchmark-save), llama-bench (-o json, -o jsonl), vLLM (bench serve,
+latency, throughput), AIPerf (profile_export.jsonl, profile_export_aiperf.json), lm-eval (results_*.json) and
+optimum-benchmark (benchmark.json, benchmark_report.json); a file is known by what is in it. A file that cannot be
+mapped is refused by name, and then nothing of any file is stored. Importing a file again changes nothing.
+
+  modelbench import llama-7b.json --store reports/data
+  modelbench import runs/*/benchmark.json --from optimum-benchmark
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..importers import TOOLS, records_of
+from ..places import store_at, usual_store
+from . import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE, --store, --from."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what the other tool wrote")
+    parser.add_argument("--store", metavar="STORE", help="where Records go, as KIND:PLACE or a folder (reports/data)")
+    parser.add_argument("--from", dest="tool", metavar="TOOL", help=f"the tool that wrote it: {', '.join(TOOLS)}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read every file, then store them all."""
+    read = [(path, records_of(path, arguments.tool)) for path in arguments.files]
+    store = store_at(arguments.store)
+    for path, records in read:
+        store.append(records)
+        number = f"{len(records):,} Record{'' if len(records) == 1 else 's'}"
+        say(f"{number} of {records[0].imported} from {path} into {arguments.store or usual_store()}")
+    return 0

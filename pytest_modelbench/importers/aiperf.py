@@ -1,0 +1,109 @@
+"""AIPerf: `profile_export.jsonl` with an object a request, or the summary `profile_export_aiperf.json`.
+
+As with any server under load, the run is one round and the requests are the token times.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ..importers import Source, imported, rounds
+from ..record import Record, TokenTimes
+
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "sec": 1.0, "s": 1.0, "seconds": 1.0}
+
+
+def takes(content: Any) -> bool:
+    """Requests, or metrics that each have a unit."""
+    if isinstance(content, list):
+        return bool(content) and all(isinstance(one, dict) and {"metadata", "metrics"} <= one.keys() for one in content)
+    return isinstance(content, dict) and "input_config" in content and "request_latency" in content
+
+
+def read(content: Any, source: Source) -> list[Record]:
+    """One Record."""
+    return [_requests(content, source) if isinstance(content, list) else _summary(content, source)]
+
+
+def _requests(content: list[dict[str, Any]], source: Source) -> Record:
+    good = [one for one in content if not one.get("error")]
+    if not good:
+        raise ValueError("every request failed")
+    starts = [int(one["metadata"]["request_start_ns"]) for one in good]
+    ends = [int(one["metadata"]["request_end_ns"]) for one in good]
+    counts = {"requests": float(len(good))}
+    tokens = [one["metrics"].get("output_sequence_length") for one in good]
+    if all(tokens):
+        counts["tokens"] = float(sum(found["value"] for found in tokens if found))
+    failed = len(content) - len(good)
+    return imported(
+        source,
+        "aiperf",
+        "profile",
+        started_utc=datetime.fromtimestamp(min(starts) / 1e9, UTC).isoformat(timespec="milliseconds"),
+        axes={"id": source.path.parent.name or source.path.stem},
+        timing=rounds([(max(ends) - min(starts)) / 1e9]),
+        tokens=_tokens([one["metrics"] for one in good]),
+        counts=counts,
+        notes=(f"{failed:,} request{'' if failed == 1 else 's'} failed",) if failed else (),
+    )
+
+
+def _tokens(metrics: list[dict[str, Any]]) -> TokenTimes | None:
+    """Of requests that streamed; the gaps are between chunks, which may hold several tokens."""
+    streamed = [found for found in metrics if "time_to_first_token" in found and "request_latency" in found]
+    if not streamed:
+        return None
+    gaps = [tuple(_seconds(found.get("inter_chunk_latency"))) for found in streamed]
+    return TokenTimes(
+        ttft_seconds=tuple(_seconds(found["time_to_first_token"])[0] for found in streamed),
+        itl_seconds=tuple(gaps),
+        e2el_seconds=tuple(_seconds(found["request_latency"])[0] for found in streamed),
+        batch_size=1,
+        prompt_tokens=None,
+        new_tokens=max(map(len, gaps)) + 1,
+        taken_by="AIPerf's client, at each chunk of a stream; a round is a request",
+    )
+
+
+def _seconds(metric: dict[str, Any] | None) -> list[float]:
+    """One value or a list of them, in seconds. Raises ValueError for a unit that is no time."""
+    if metric is None:
+        return []
+    unit = metric["unit"]
+    if unit not in _SECONDS:
+        raise ValueError(f"{unit!r} is no unit of time that is known")
+    values = metric["value"]
+    return [float(value) * _SECONDS[unit] for value in (values if isinstance(values, list) else [values])]
+
+
+def _summary(content: dict[str, Any], source: Source) -> Record:
+    duration = content.get("benchmark_duration") or {"unit": "sec", "avg": _duration(content)}
+    seconds = _seconds({"unit": duration["unit"], "value": duration["avg"]})[0]
+    counts = {"requests": float(content["request_count"]["avg"])}
+    if "output_token_throughput" in content:
+        counts["tokens"] = round(content["output_token_throughput"]["avg"] * seconds)
+    endpoint = (content["input_config"] or {}).get("endpoint") or {}
+    names = endpoint.get("model_names") or []
+    loadgen = content["input_config"].get("loadgen") or {}
+    return imported(
+        source,
+        "aiperf",
+        "profile",
+        version=str(content.get("aiperf_version") or ""),
+        started_utc=str(content.get("start_time") or ""),
+        axes={
+            "model": names[0] if names else None,
+            "concurrency": loadgen.get("concurrency"),
+            "request_rate": loadgen.get("request_rate"),
+        },
+        timing=rounds([seconds]),
+        counts=counts,
+        notes=("no times of requests in the file: import profile_export.jsonl for ttft and itl",),
+    )
+
+
+def _duration(content: dict[str, Any]) -> float:
+    """Of a file that does not say it: requests over requests a second, as AIPerf computes the latter."""
+    return float(content["request_count"]["avg"] / content["request_throughput"]["avg"])

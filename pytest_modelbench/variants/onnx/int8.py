@@ -1,0 +1,85 @@
+"""ort-int8: the ONNX file with weights of 8 bits, inputs of matrix products scaled to 8 bits at each call.
+
+ONNX Runtime's dynamic quantization, of matrix products alone: integer convolutions are slower than float ones on most
+CPUs and far less exact. The file is folded first (`quant_pre_process`): as torch writes it, weights reach products
+through a transposition.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ... import cache
+from ...declare import variant
+from ...errors import Fallback, Unsupported
+from ...model import Model
+from ...variants import words
+from . import NEEDS, WORDS, run_in_onnxruntime
+from .session import nodes
+
+#: Operators that are quantized, and what ONNX Runtime makes of them.
+QUANTIZED = ("MatMul", "Gemm")
+INTEGER = frozenset({"MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QLinearMatMul", "QGemm"})
+
+
+@variant("ort-int8", requires=NEEDS, decides="runtime")
+def ort_int8(model: Model, option: str | None = None) -> Model:
+    """The model as ONNX with integer products. Raises Unsupported off the CPU, Fallback when no product is one."""
+    if model.device.kind != "cpu":
+        raise Unsupported(
+            f"variant 'ort-int8': ONNX Runtime has its integer products on the CPU, not on {model.device.name}: "
+            "use --device cpu, or 'bnb-int8'"
+        )
+    session = run_in_onnxruntime(
+        model, words("ort-int8", option, WORDS), "ort-int8", lambda path: _quantized(model, path)
+    )
+    hold_to(model, session)
+    return model
+
+
+def hold_to(model: Model, session: Any) -> None:
+    """Note how many products are of integers in the graph that runs. Raises Fallback when none is."""
+    import onnxruntime
+
+    kinds = [kind for _, kind in nodes(session)]
+    integer = sum(kind in INTEGER for kind in kinds)
+    products = integer + sum(kind in (*QUANTIZED, "FusedMatMul") for kind in kinds)
+    if not integer:
+        raise Fallback(
+            f"asked for ort-int8, floats ran: none of {products} matrix products of {model.facts.architecture} is of "
+            "integers; leave 'ort-int8' out for it"
+        )
+    model.note(
+        quantized_by=f"onnxruntime {onnxruntime.__version__}: {integer} of {products} matrix products",
+        layers_quantized=integer,
+        linear_layers=products,
+    )
+
+
+def _quantized(model: Model, path: Path) -> Path:
+    import onnxruntime
+
+    key = cache.key("ort-int8-1", onnxruntime.__version__, path.parent.name)
+    folder = cache.made_once("onnx", key, lambda place: quantize(path, place / "model.onnx"))
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    model.note(quantization="ort-int8", weight_bytes=size)
+    return folder / "model.onnx"
+
+
+def quantize(path: Path, to: Path) -> None:
+    """Write `path` with integer products, where it has products of a constant."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own deprecated calls of onnx
+        folded = Path(place) / "folded.onnx"
+        quant_pre_process(path, folded, skip_symbolic_shape=True, save_as_external_data=True)
+        quantize_dynamic(
+            folded, to, op_types_to_quantize=list(QUANTIZED), weight_type=QuantType.QInt8, use_external_data_format=True
+        )
+    for file in to.parent.iterdir():
+        file.chmod(0o644)  # onnx writes through a temporary file of its owner's; a cache may be shared

@@ -1,0 +1,16 @@
+"""What several files of unit tests share because it takes long to make."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def exports_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def exports_cache(exports_folder):
+    """A cache of our own, in which the files of one session find each other's exports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_MODELBENCH_CACHE", str(exports_folder))
+        yield exports_folder
