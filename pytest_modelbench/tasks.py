@@ -40,12 +40,11 @@ class Task:
             and not config.get(self.without)
         )
 
-    @property
-    def rule(self) -> str:
-        """How it is told: `*ForCTC`, `*Model with vocab_size`."""
-        endings = ", ".join("*" + ending for ending in self.endings)
-        having = f" with {' or '.join(self.keys)}" if self.keys else ""
-        return f"{endings}{having}{f' without {self.without}' if self.without else ''}"
+    def why(self, architecture: str, config: Mapping[str, Any]) -> str:
+        """What told it: `its architecture BertModel is *Model with vocab_size`."""
+        ending = next(ending for ending in self.endings if architecture.endswith(ending))
+        key = next((f" with {key}" for key in self.keys if config.get(key)), "")
+        return f"its architecture {architecture} is *{ending}{key}"
 
 
 def _row(name: str, endings: str, family: str, auto: str, classes: str, verb: str, counts: str, **told: Any) -> Task:
@@ -114,8 +113,10 @@ def task_of(config: Mapping[str, Any], where: str) -> tuple[Task, str]:
     name = architectures[0]
     for task in TASKS:
         if task.takes(name, config):
-            return task, f"its architecture {name} is {task.rule}"
-    known = "; ".join(f"{task.name}: {task.rule}" for task in TASKS)
+            return task, task.why(name, config)
+    kind = "an encoder-decoder " if config.get("is_encoder_decoder") else ""
+    endings = dict.fromkeys(f"*{ending}" for task in TASKS for ending in task.endings)
     raise UsageError(
-        f"{where} is {name}, which no task runs yet ({known}); measure it in a plain bench with your own code"
+        f"{where} is {kind}{name}, which no task runs (they take {', '.join(endings)}); measure it as a torch module "
+        "of your own, ./FILE.py#FUNCTION, or in a plain bench"
     )

@@ -111,7 +111,7 @@ def _renamed(arrays: dict[str, Any]) -> dict[str, Any]:
     state = {}
 
     def put(name: str, array: Any) -> None:
-        state[f"model.{name}"] = torch.from_numpy(numpy.ascontiguousarray(array, "float32"))
+        state[f"model.{name}"] = torch.from_numpy(numpy.array(array, "float32"))
 
     for name, array in arrays.items():
         if not array.ndim:  # switches of CTranslate2's

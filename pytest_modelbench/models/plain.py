@@ -82,23 +82,38 @@ class PlainModel(ForwardModel):
     """A model of arrays."""
 
     _example: dict[str, Any] | None = None
+    #: The names of a module's inputs in their order; None of a function, of which nothing is known.
+    _names: tuple[str, ...] | None = None
 
     @property
     def bare(self) -> bool:
         """Whether it is a function, of which nothing is known."""
-        return not self.graph and not hasattr(self.module, "parameters")
+        if not self.handed_over:
+            _ = self.module
+        return self._names is None
 
     def prepare(self) -> None:
         """Make the model now, so that no bench times it."""
-        if self.bare:
+        if self.bare:  # reads it
             self.note(ran_on=f"{getattr(self.module, '__qualname__', type(self.module).__qualname__)} as it is")
-        elif self.graph or self._known_example() is not None:
+        elif self.graph or self._example is not None:
             super().prepare()
 
     def describe(self, module: Any) -> dict[str, Any]:
-        """Facts read off what was made; of a function its name."""
-        if not self.graph and not hasattr(module, "parameters"):
+        """Facts read off what was made, and what is needed of it once another runtime has it; a function's name."""
+        if self.graph:
+            self._names = tuple(self.config["inputs"])
+            return super().describe(module)
+        if not hasattr(module, "parameters"):
             return {"architecture": getattr(module, "__qualname__", type(module).__qualname__)}
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        found = inspect.signature(module.forward).parameters.values()
+        self._names = tuple(parameter.name for parameter in found if parameter.kind in kinds)
+        given = module.modelbench_example
+        if given is not None:
+            in_order = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+            named = given if isinstance(given, Mapping) else self._in_order(in_order)
+            self._example = {name: _array(value) for name, value in named.items()}
         return super().describe(module)
 
     def run(self, *inputs: Any, **named: Any) -> Any:
@@ -109,7 +124,7 @@ class PlainModel(ForwardModel):
         if self.bare:
             return self.module(*inputs, **named)
         encoded = self.encode(*inputs, **named)
-        if self._known_example() is None:
+        if self._example is None:
             self._example = encoded.arrays
         outputs = self.outputs(encoded)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -125,30 +140,16 @@ class PlainModel(ForwardModel):
         return Inputs(arrays, {"items": items})
 
     def _in_order(self, inputs: tuple[Any, ...]) -> dict[str, Any]:
-        if self.graph:
-            names = list(self.config["inputs"])
-        else:
-            kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            found = inspect.signature(self.module.forward).parameters.values()
-            names = [parameter.name for parameter in found if parameter.kind in kinds]
+        names = self._names or ()
         if len(inputs) > len(names):
             raise UsageError(f"{self.source.text!r} takes {len(names)} inputs ({', '.join(names)}), not {len(inputs)}")
         return dict(zip(names, inputs, strict=False))
 
-    def _known_example(self) -> dict[str, Any] | None:
-        """What its maker gave, or the first call."""
-        if self._example is None and not self.graph:
-            given = getattr(self.module, "modelbench_example", None)
-            if given is not None:
-                named = given if isinstance(given, Mapping) else self._in_order(
-                    tuple(given) if isinstance(given, (tuple, list)) else (given,)
-                )  # fmt: skip
-                self._example = {name: _array(value) for name, value in named.items()}
-        return self._example
-
     def example(self) -> Example:
         """The example inputs, whose first sizes may change. Raises Unsupported where nobody gave any."""
-        example = self._known_example()
+        if not self.handed_over:
+            _ = self.module
+        example = self._example
         if example is None:
             raise Unsupported(
                 f"{self.source.text!r} has no example inputs to trace it with: let its function give (module, inputs)"

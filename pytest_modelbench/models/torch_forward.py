@@ -36,7 +36,9 @@ class Placed:
         import torch
 
         if self._last is None or self._last[0] is not inputs:
-            tensors = {name: torch.from_numpy(array).to(self.device) for name, array in inputs.arrays.items()}
+            # torch warns of arrays that are not ours to write
+            own = {name: array if array.flags.writeable else array.copy() for name, array in inputs.arrays.items()}
+            tensors = {name: torch.from_numpy(array).to(self.device) for name, array in own.items()}
             self._last = inputs, {name: self._cast(tensor) for name, tensor in tensors.items()}
         return self._last[1]
 
