@@ -18,7 +18,10 @@ COMMANDS: dict[str, str] = {
     "list": "list stored Records, or sessions",
     "show": "show one stored Record",
     "report": "write reports of stored Records",
+    "compare": "compare stored sessions, with the verdicts of the gate",
+    "history": "show what a bench measured over stored sessions",
     "copy": "copy Records from one store to another",
+    "compact": "put the stored sessions of each month into one file",
     "import": "import what other tools measured",
     "serve": "serve the page over all stored sessions on this machine",
 }
@@ -37,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(command)
             command.set_defaults(run=module.run)
+    if not given:
+        parser.print_help()
+        return 2
     asked = parser.parse_args(given)
     try:
         status: int = asked.run(asked)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from .declare import Declared, Kind, Metric
-from .errors import DuplicateName, UnknownName
+from .errors import DuplicateName, UnknownName, UsageError
 
 #: Built-in names and the module that holds each; the attribute is the name with `_` for `-`.
 BUILT_IN: dict[Kind, dict[str, str]] = {
@@ -35,12 +38,44 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "torchao-int8-dynamic": "variants.torchao",
     },
     "metric": {
+        "accuracy": "metrics.classify",
+        "balanced_accuracy": "metrics.classify",
+        "precision": "metrics.classify",
+        "recall": "metrics.classify",
+        "f1": "metrics.classify",
+        "mcc": "metrics.classify",
+        "top_k": "metrics.classify",
+        "auroc": "metrics.classify",
+        "mse": "metrics.regress",
+        "mae": "metrics.regress",
+        "r2": "metrics.regress",
         "exact_match": "metrics.text",
         "contains": "metrics.text",
-        "accuracy": "metrics.classify",
+        "token_f1": "metrics.text",
+        "bleu": "metrics.overlap",
+        "chrf": "metrics.overlap",
+        "rouge": "metrics.overlap",
+        "meteor": "metrics.overlap",
+        "bertscore": "metrics.learned",
+        "bleurt": "metrics.learned",
+        "toxicity": "metrics.learned",
         "perplexity": "metrics.likelihood",
         "bits_per_byte": "metrics.likelihood",
         "normalised_accuracy": "metrics.likelihood",
+        "distinct_n": "metrics.diversity",
+        "entropy": "metrics.diversity",
+        "repetition": "metrics.diversity",
+        "wer": "metrics.speech",
+        "cer": "metrics.speech",
+        "iou": "metrics.boxes",
+        "mean_ap": "metrics.boxes",
+        "cosine": "metrics.similar",
+        "spearman": "metrics.similar",
+        "logit_kl": "metrics.similar",
+        "token_agreement": "metrics.similar",
+        "evaluate": "metrics.outside",
+        "lm_eval": "metrics.harness",
+        "torchmetrics": "metrics.outside",
     },
     "sampler": {
         "process": "samplers.process",
@@ -54,6 +89,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "html": "reports.html",
         "csv": "reports.table",
         "json": "reports.table",
+        "markdown": "reports.markdown",
         "pytest-benchmark": "reports.pytest_benchmark",
         "openmetrics": "reports.openmetrics",
         "pdf": "reports.pdf",
@@ -61,9 +97,6 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "model-card": "reports.card",
     },
 }
-
-#: Metrics of other libraries, by what stands before the colon: `lm_eval:TASK` is made by `named("TASK")` of its module.
-FOREIGN: dict[str, str] = {"lm_eval": "metrics.harness"}
 
 
 class Catalog:
@@ -101,7 +134,7 @@ class Catalog:
 
     def check(self, kind: Kind, name: str, where: str = "") -> None:
         """Raise UnknownName, with the near one, unless something is called so. Loads nothing."""
-        if name not in self.names(kind) and not (kind == "metric" and _foreign(name)):
+        if name not in self.names(kind):
             raise UnknownName(kind, name, self.names(kind), where)
 
     def find(self, kind: Kind, name: str, where: str = "") -> Declared:
@@ -114,17 +147,14 @@ class Catalog:
         return found
 
     def metric(self, name: str, where: str = "") -> Metric:
-        """A metric by name; `lm_eval:TASK` is another library's."""
-        module = _foreign(name)
-        if module:
-            found = import_module(f"{__package__}.{module}").named(name.partition(":")[2])
-        else:
-            found = self.find("metric", name, where)
+        """A metric by name, with its option after a colon: `f1:micro`, `evaluate:accuracy`."""
+        base, separator, option = name.partition(":")
+        if name in self.names("metric"):
+            base, separator = name, ""
+        found = self.find("metric", base, where)
         assert isinstance(found, Metric)
-        return found
-
-
-def _foreign(name: str) -> str:
-    """The module that makes another library's metric of this name; empty for a name of ours."""
-    library, _, rest = name.partition(":")
-    return FOREIGN.get(library, "") if rest else ""
+        if not separator:
+            return found
+        if "option" not in signature(found.function).parameters:
+            raise UsageError(f"metric {base!r} takes nothing after a colon: leave {option!r} out")
+        return replace(found, name=name, function=partial(found.function, option=option))

@@ -1,7 +1,7 @@
-"""Child: a process that runs one bench, what it says until it ends, and how it is ended.
+"""Child: a process that runs benches, what it says until it ends, and how it is ended.
 
-It is told what to run over its stdin, which then stays open: when this process dies, the child reads the end of it and
-ends too. It answers over its stdout, in pickled tuples that begin with a word.
+It is told what to run, and what to do next, over its stdin, which stays open: when this process dies, the child reads
+the end of it and ends too. It answers over its stdout, in pickled tuples that begin with a word.
 """
 
 from __future__ import annotations
@@ -27,8 +27,17 @@ _START = (
 _GRACE_SECONDS = 3.0
 
 
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+    hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+    return f"crashed: signal {name}{hint}"
+
+
 class Child:
-    """The process of one bench, in a group of its own: what it started ends with it."""
+    """A process in a group of its own: what it started ends with it."""
 
     def __init__(self, request: dict[str, Any], errors: IO[bytes] | None) -> None:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing
@@ -38,6 +47,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=request["folder"],
+            env=os.environ | request.get("variables", {}),
             start_new_session=True,
         )
         self._messages: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
@@ -46,10 +56,8 @@ class Child:
         self._reader.start()
         self._watcher.start()
         assert self.process.stdin is not None
-        with suppress(OSError):  # it is gone already, which is told by its exit status
-            # left open: when this process dies, even by kill -9, the child reads the end of it and ends too
-            pickle.dump(request, self.process.stdin)
-            self.process.stdin.flush()
+        # left open: when this process dies, even by kill -9, the child reads the end of it and ends too
+        self._write(request)
 
     def __enter__(self) -> Child:
         return self
@@ -78,6 +86,26 @@ class Child:
             if message[0] == "waiting":
                 waiting = bool(message[1])
             yield message
+
+    def tell(self, *message: Any) -> None:
+        """Say what to do next."""
+        self._write(message)
+
+    def hear(self, seconds: float | None = None) -> tuple[Any, ...] | None:
+        """The next thing it says; None when it has ended. Raises TimeoutError after `seconds` of silence."""
+        try:
+            message = self._messages.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if message is None:
+            self._messages.put(None)  # for whoever asks again
+        return message
+
+    def _write(self, value: Any) -> None:
+        assert self.process.stdin is not None
+        with suppress(OSError):  # it is gone already, which is told by its exit status
+            pickle.dump(value, self.process.stdin)
+            self.process.stdin.flush()
 
     def stop(self, gently: int) -> None:
         """End it and what it started: by a signal that lets it speak, then by one that does not ask."""

@@ -37,13 +37,21 @@ EXTRAS = {
     "aiohttp": "pytest-modelbench[data]",
     "PIL": "pytest-modelbench[data]",
     "soundfile": "pytest-modelbench[data]",
-    "scipy": "pytest-modelbench[data]",
     "s3fs": "pytest-modelbench[s3]",
     "gcsfs": "pytest-modelbench[gs]",
     "skimage": "scikit-image",
     "yaml": "pyyaml",
     "evaluate": "pytest-modelbench[metrics]",
     "sklearn": "pytest-modelbench[metrics]",
+    "numpy": "pytest-modelbench[metrics]",
+    "scipy": "pytest-modelbench[metrics]",
+    "sacrebleu": "pytest-modelbench[metrics]",
+    "rouge_score": "pytest-modelbench[metrics]",
+    "nltk": "pytest-modelbench[metrics]",
+    "jiwer": "pytest-modelbench[metrics]",
+    "pycocotools": "pytest-modelbench[metrics]",
+    "bert_score": "pytest-modelbench[learned]",
+    "torchmetrics": "pytest-modelbench[learned]",
     "lm_eval": "pytest-modelbench[harness]",
     "pynvml": "nvidia-ml-py",
 }
@@ -76,8 +84,8 @@ class Metric(Declared):
 
     unit: str = ""
     direction: Literal["higher", "lower"] = "higher"
-    #: Whether it compares with references; others judge predictions alone and get None.
-    referenced: bool = True
+    #: The least and the most that it can be, where it has both; a composite needs them.
+    span: tuple[float, float] | None = None
 
 
 def check_requirements(what: str, requires: tuple[str, ...]) -> None:
@@ -122,15 +130,18 @@ def metric(
     *,
     name: str | None = None,
     requires: tuple[str, ...] = (),
-    referenced: bool = True,
+    span: tuple[float, float] | None = None,
 ) -> Callable[[Callable[..., Any]], Metric]:
-    """Label a function of `(predictions, references, **options)`; `referenced=False` if it looks at no references.
+    """Label a function of `(predictions, references, **options)`; without references by a default of None.
 
-    It returns a list with a float for each item (the score is their mean), a `Score` when the score is something other
-    than a mean of items, or several of these by name.
+    It returns a list with a float for each item (the score is their mean), a `Judged` or a `Score` when the score is
+    something other than a mean of items, or several of these by name. `option` is what stands after the colon
+    (`f1:micro`), `tell` a function to call with the share that is done. `span` is the least and the most; (0, 1) for a
+    ratio.
     """
+    span = (0.0, 1.0) if span is None and unit == "ratio" else span
     return lambda function: Metric(
-        "metric", name or function.__name__, function, requires, unit=unit, direction=direction, referenced=referenced
+        "metric", name or function.__name__, function, requires, unit=unit, direction=direction, span=span
     )
 
 

@@ -160,6 +160,13 @@ def lease(
         lock.release()
 
 
+@contextmanager
+def lent(device: Device) -> Iterator[Device]:
+    """Use a device that another process of ours holds for us."""
+    with _current(device):
+        yield device
+
+
 # -- is it here
 
 

@@ -10,6 +10,7 @@
     │   └── Unsupported     this variant cannot run this model or device: the bench skips with the reason
     ├── Refused             unsafe unless asked for by name: pickled weights, a model's own code
     ├── Fallback            something else ran than was asked: the Record is `invalid`, nothing is timed
+    ├── NotFinite           a score is no finite number: the Record is `invalid`
     ├── Disagreement        a variant's output is further from eager's than the mark `parity` allows
     ├── Lost                the process of an isolated bench crashed or hung: the Record is `error`
     └── StoreError          a place that Records cannot be written to or read from
@@ -66,6 +67,10 @@ class Refused(ModelbenchError):
 
 class Fallback(ModelbenchError):
     """Something else ran than was asked for. Never timed."""
+
+
+class NotFinite(ModelbenchError):
+    """A metric gave no finite number."""
 
 
 class Disagreement(ModelbenchError):

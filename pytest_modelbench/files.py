@@ -63,3 +63,16 @@ def ignored_folder(folder: Path, but: tuple[str, ...] = ()) -> None:
     if not mark.exists():
         kept = "".join(f"!/{name}\n" + (f"!/{name}**\n" if name.endswith("/") else "") for name in but)
         mark.write_text("*\n" + kept, encoding="utf-8")
+
+
+def seen_folder(folder: Path) -> None:
+    """Make `folder`, whose files git does see: for what a team commits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / ".gitignore"
+    if not mark.exists():
+        mark.write_text("# nothing is ignored here: these files are to be committed\n", encoding="utf-8")
+
+
+def repository(start: Path) -> Path | None:
+    """The git repository that holds `start`: by its `.git`, without running git."""
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)

@@ -68,15 +68,16 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     Declared by @pytest.mark.devices, chosen by --device; `cpu` otherwise. `cuda` is any free CUDA device.
     It has `.name`, `.kind`, `.index`, `.uuid`, `.torch_name` and `.synchronise()`.
     """
-    from .device import lease
+    from .device import lease, lent
 
     session, asked = request.config.stash[SESSION], str(getattr(request, "param", "cpu"))
-    with spoken(), lease(asked, waiting=session.waits) as leased:
+    taken = lent(session.lent) if session.lent else lease(asked, waiting=session.waits)
+    with spoken(), taken as leased:
         session.waits("")
         # pytest has no public way to end a session fixture early; it does just this when its parameter changes
         session.release = partial(request._fixturedef.finish, request)  # type: ignore[attr-defined]
         session.environment(leased)  # temperature and clocks as they are before the first bench
-        if not session.settings.once:
+        if session.sampled and not session.settings.once:
             session.at_rest(leased)  # before anything of ours runs on it
         yield leased
 
@@ -157,10 +158,12 @@ class Watch:
         from .compiler import Compiler
         from .memory import Peaks
 
-        sampling, peaks, compiler = self.session.sampling(self.device), Peaks(self.device), Compiler()
+        sampling = self.session.sampling(self.device) if self.session.sampled else None
+        peaks, compiler = Peaks(self.device), Compiler()
         calls = getattr(self.model, "calls", {})
         peaks.start()
-        sampling.start()
+        if sampling:
+            sampling.start()
         compiler.start()
         since_us = time_ns() // 1000
         calls.clear()  # those of the warm-up
@@ -168,7 +171,9 @@ class Watch:
             yield
         finally:
             compiled = compiler.stop()
-            self.samples, self.problems = (*sampling.stop(), *compiled, *self._others(since_us)), sampling.problems
+            read = sampling.stop() if sampling else ()
+            self.samples = (*read, *compiled, *self._others(since_us))
+            self.problems = sampling.problems if sampling else ()
             self.memory, self.calls = peaks.read(), dict(calls)
 
     def weigh(self, block: Callable[[int], float], each_seconds: float) -> None:
@@ -231,6 +236,7 @@ def measure(request: pytest.FixtureRequest, device: Device) -> Iterator[Measure]
         max_seconds=settings.max_seconds,
         least_seconds=_least_seconds(session, device),
         flush=flusher(device) if settings.cold or item.get_closest_marker("cold") else None,
+        conductor=session.conductor,
     )
     facts = getattr(model, "facts", None)
     watch.compiled_seconds = float(getattr(facts, "details", {}).get("compile_seconds") or 0)
@@ -243,6 +249,6 @@ def _least_seconds(session: Session, device: Device) -> float:
     """How long rounds go on for the device's energy counter; 0 where none was seen."""
     from .energy import counter, least_seconds
 
-    if session.settings.once or counter(session.at_rest(device), device.kind) is None:
+    if session.settings.once or not session.sampled or counter(session.at_rest(device), device.kind) is None:
         return 0.0
     return least_seconds(device.kind)

@@ -22,10 +22,11 @@ _FEWER = 0.9
 
 @dataclass(frozen=True)
 class Impact:
-    """A table: heads, and a row of texts for each variant; the first row is what the others are compared with."""
+    """A table: heads, and a row of texts for each of some rows; the first is what the others are compared with."""
 
     heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[Row, ...]
+    texts: tuple[tuple[str, ...], ...]
 
 
 def impact(group: Group) -> Impact | None:
@@ -37,18 +38,20 @@ def impact(group: Group) -> Impact | None:
     fewer = [row for row in sized[1:] if (bits(row) or 0.0) < _FEWER * (bits(reference) or 0.0)]
     if not fewer:
         return None
+    rows = (reference, *fewer)
     columns = {
-        "variant": [row.label for row in (reference, *fewer)],
-        "bits/weight": [f"{bits(row):.1f}" for row in (reference, *fewer)],
+        "variant": [row.label for row in rows],
+        "bits/weight": [f"{bits(row):.1f}" for row in rows],
         "time": ["reference", *(_speed(reference, row) for row in fewer)],
         "weights": ["reference", *(_less(reference, row, "weight_bytes") for row in fewer)],
         "peak memory": ["reference", *(_less(reference, row, "peak_memory_bytes") for row in fewer)],
-        group.score: [_score(row, group.score) for row in (reference, *fewer)],
+        "J/token": ["reference", *(_less(reference, row, "joules_per_token") for row in fewer)],
+        group.score: [_score(row, group.score) for row in rows],
         "change, 95 % CI": ["", *(_change(reference, row, group.score) for row in fewer)],
-        "as eager": [_agreement(row) for row in (reference, *fewer)],
+        "as eager": [_agreement(row) for row in rows],
     }
     kept = {head: texts for head, texts in columns.items() if head and {*texts} - {"", "reference"}}
-    return Impact(tuple(kept), tuple(zip(*kept.values(), strict=True)))
+    return Impact(tuple(kept), rows, tuple(zip(*kept.values(), strict=True)))
 
 
 def bits(row: Row) -> float | None:

@@ -1,7 +1,7 @@
 """Isolation: a bench in a fresh process; what it can break is that process, and how that ended becomes a row.
 
 The process is started afresh (never forked) and leases the device itself: this one lets its own lease and model go
-first. `child.py` is the process as seen from here, `isolated.py` its inside.
+first. `child.py` is the process as seen from here, `inside.py` its inside.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from .child import Child
+from .child import Child, ending
 from .errors import Lost, UsageError
 from .fixtures import Failed
+from .inside import names_of
 from .recording import ATTRIBUTE, begin
 from .session import INSIDE, SESSION
 
@@ -28,7 +29,7 @@ from .session import INSIDE, SESSION
 _LAST_CHARACTERS = 20_000
 # Lines of such a traceback that are the same for every bench.
 _OUR_OWN_FRAMES = re.compile(
-    r'^  File "[^"]*([/\\](_pytest|pluggy)[/\\]|isolated\.py"|<frozen runpy>"|<string>").*\n?', re.MULTILINE
+    r'^  File "[^"]*([/\\](_pytest|pluggy)[/\\]|inside\.py"|<frozen runpy>"|<string>").*\n?', re.MULTILINE
 )
 
 
@@ -87,7 +88,7 @@ def _reports(item: pytest.Item) -> list[pytest.TestReport]:
         errors.seek(0)
         said = _OUR_OWN_FRAMES.sub("", errors.read().decode(errors="replace")).strip()[-_LAST_CHARACTERS:]
     if lost:
-        reports = [*reports, *_of_lost(item, lost, said, reports)]
+        reports = [*reports, *reports_of_lost(item, lost, said, reports)]
     for report in reports:
         report.nodeid, report.location = item.nodeid, item.location
         if record := getattr(report, ATTRIBUTE, None):
@@ -117,15 +118,11 @@ def _follow(item: pytest.Item, child: Child, seconds: float | None, reports: lis
 
 def _how_it_ended(status: int, reports: list[pytest.TestReport]) -> str:
     """What to say of the end of a process; nothing when it gave every report and ended as pytest does."""
-    if status < 0:
-        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
-        hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
-        return f"crashed: signal {name}{hint}"
     complete = any(report.when == "teardown" for report in reports)
-    return "" if complete and status in set(pytest.ExitCode) else f"exit status {status}"
+    return "" if complete and status in set(pytest.ExitCode) else ending(status)
 
 
-def _of_lost(
+def reports_of_lost(
     item: pytest.Item, reason: str, said: str, reports: list[pytest.TestReport]
 ) -> Iterator[pytest.TestReport]:
     """Reports of the phase in which the process was lost, and of those after it."""
@@ -136,12 +133,13 @@ def _of_lost(
     def lost() -> None:
         raise Failed(Lost(reason))
 
-    yield _report(item, lost, when, said)
+    yield report_of(item, lost, when, said)
     if when != "teardown":
-        yield _report(item, lambda: None, "teardown")
+        yield report_of(item, lambda: None, "teardown")
 
 
-def _report(item: pytest.Item, what: Any, when: Any, said: str = "") -> pytest.TestReport:
+def report_of(item: pytest.Item, what: Any, when: Any, said: str = "") -> pytest.TestReport:
+    """The report of one phase of a bench that did not run here; `what` raises what it is to report."""
     call = pytest.CallInfo.from_call(what, when=when)
     report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
     if said:
@@ -150,23 +148,27 @@ def _report(item: pytest.Item, what: Any, when: Any, said: str = "") -> pytest.T
 
 
 def _request(item: pytest.Item) -> dict[str, Any]:
-    """What the child must know to be the same session with one item, in plain values."""
-    config = item.config
+    folders = getattr(item.config, "_tmp_path_factory", None)
+    return request_of(item.config) | {
+        "items": [(str(item.path), names_of(item))],
+        "workerinput": getattr(item.config, "workerinput", None),
+        "basetemp": str(folders.mktemp("isolated")) if folders else None,
+    }
+
+
+def request_of(config: pytest.Config) -> dict[str, Any]:
+    """What a child must know to be the same session as this one, in plain values; its items are added."""
     given = config.invocation_params
     arguments = [str(argument) for argument in given.args]
     if config.pluginmanager.has_plugin("_cov"):  # it would erase what was covered here
         arguments.append("--no-cov")
-    folders = getattr(config, "_tmp_path_factory", None)
     return {
-        "inside": str(Path(__file__).with_name("isolated.py")),
+        "inside": str(Path(__file__).with_name("inside.py")),
         "path": list(sys.path),
         "argv": list(sys.argv),
         "arguments": arguments,
         "plugins": [plugin for plugin in given.plugins or () if isinstance(plugin, str)],
         "folder": str(given.dir),
-        "file": str(item.path),
-        # not its nodeid, to which xdist adds a group
-        "names": [node.name for node in item.listchain() if isinstance(node, (pytest.Class, pytest.Item))],
-        "workerinput": getattr(config, "workerinput", None),
-        "basetemp": str(folders.mktemp("isolated")) if folders else None,
+        "workerinput": None,
+        "basetemp": None,
     }

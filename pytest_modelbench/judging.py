@@ -3,15 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
 from . import said
 from .errors import UsageError
+from .quantity import visible
 from .session import SESSION
-from .verdict import Verdict
+from .verdict import Verdict, Verdicts
+
+if TYPE_CHECKING:
+    from .record import Record
+    from .session import Session
 
 MARK = "tolerance"
+
+
+class Judging:
+    """The gate against a stored baseline: a Record is judged as it arrives, and its report is failed by it."""
+
+    def __init__(self, session: Session, suite: int) -> None:
+        """Open the baseline of the settings. Raises UsageError or StoreError for one that cannot be read."""
+        from .gate.place import baseline_at
+
+        settings = session.settings
+        assert settings.baseline is not None
+        self.session, self.place = session, settings.baseline
+        self.baseline = baseline_at(settings.baseline, root=settings.root, catalog=session.catalog, suite=suite)
+        self.verdicts: dict[str, tuple[Verdict, ...]] = {}
+
+    def add(self, report: pytest.TestReport, record: Record) -> list[tuple[str, str]]:
+        """Judge the Record that came with a report, and fail the report by it; what JUnit's file is to have of it."""
+        from .gate.stored import judge as against_stored
+
+        settings = self.session.settings
+        found = against_stored(record, self.baseline, settings.fail, settings.strict, settings.require_baseline)
+        self.verdicts[report.nodeid] = found
+        judge(report, found, self.place, "stored")
+        return properties(found, self.place, "stored")
+
+    def conclude(self, records: Sequence[Record], whole: bool) -> Verdicts:
+        """All Verdicts of the session; `whole`: nothing narrowed it, so a bench that is not there is missing."""
+        from .gate.stored import concluded
+
+        found = [verdict for of_bench in self.verdicts.values() for verdict in of_bench]
+        return concluded(found, records, self.baseline, whole=whole)
+
+
+def narrowed(config: pytest.Config) -> bool:
+    """Whether the command line chose among benches: then one that did not run is not missing."""
+    option = config.option
+    chosen = (option.keyword, option.markexpr, getattr(option, "lf", False), getattr(option, "deselect", None))
+    asked = config.stash[SESSION].settings.asked.values()
+    return any(chosen) or any(asked) or any("::" in argument for argument in config.args)
 
 
 def tolerance(item: pytest.Item) -> dict[str, str]:
@@ -56,11 +101,11 @@ def message(failing: Sequence[Verdict], against: str, how: str) -> str:
 
 
 def properties(verdicts: Sequence[Verdict], against: str, how: str) -> list[tuple[str, str]]:
-    """Names and values for `report.user_properties`; JUnit takes those of the report of the teardown."""
+    """Names and values for JUnit's file, beside those of the Record (`properties.py`)."""
     found: list[tuple[str, str]] = []
     for verdict in verdicts:
-        name = f"modelbench.{verdict.quantity}"
-        found += [(f"{name}.verdict", verdict.said), (name, said.sentence(verdict, against, how))]
+        name = f"modelbench.verdict.{verdict.quantity}"
+        found += [(name, verdict.said), (f"{name}.said", visible(said.sentence(verdict, against, how)))]
         numbers = ("before", "after", "change", "low", "high", "limit", "detectable")
         found += [
             (f"{name}.{number}", f"{value:.6g}")

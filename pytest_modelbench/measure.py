@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise, repeat
 from numbers import Real
@@ -18,9 +18,11 @@ from .caveats import TIMER_RATIO
 from .errors import UsageError
 from .generation import Clock, Generation, Steps
 from .record import Caveat, Score, Timing, TokenTimes
-from .stats import median, precision_ratio, standard_error
+from .scores import composite, judge, key_of
+from .stats import median, precision_ratio
 
 if TYPE_CHECKING:
+    from .conduct import Conductor
     from .declare import Metric
     from .device import Device
 
@@ -65,6 +67,10 @@ class Run:
     caveats: list[Caveat] = field(default_factory=list)
     #: What a person may want to know of how it was timed.
     notes: list[str] = field(default_factory=list)
+    #: Told what is being judged, and the share that is done or None.
+    tell: Callable[[str, float | None], None] = lambda phase, share: None
+    #: The least and the most of each score whose metric has them.
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -99,41 +105,40 @@ class Run:
             self.counts[unit] = float(sum(amounts)) / len(amounts)
 
     def score(self, metric: str, predictions: Any, references: Sequence[Any] | None = None, **options: Any) -> float:
-        """Judge outputs by a metric and keep the score and its items in the Record.
+        """Judge outputs by a metric and keep the score, its items and its 95 % interval in the Record.
 
-        Returns the value, so that it can be asserted; of a metric that gives several, such as `lm_eval:TASK`, the
-        first. Raises UnknownName for a metric nothing declares, UsageError without references where they are needed,
-        for one score twice, for other lengths, or for a value that is not finite.
+        An option of the metric's stands after a colon: `f1:micro` is kept as `f1_micro`. Returns the value, so that it
+        can be asserted; of a metric that gives several, such as `lm_eval:TASK`, the first.
+        Raises UnknownName for a metric nothing declares, UsageError for missing references, for one score twice or for
+        other lengths, NotFinite for no finite number.
         """
-        declared = self.find_metric(metric)
-        self._refuse_twice(metric)
-        if references is None and declared.referenced:
-            raise UsageError(f"run.score({metric!r}) needs references, and the dataset has none")
-        result = declared(predictions, references, **options)
-        values = [
-            self._keep(name, one if isinstance(one, Score) else _mean_score(declared, one))
-            for name, one in (result.items() if isinstance(result, Mapping) else [(metric, result)])
-        ]
-        return values[0]
-
-    def _keep(self, name: str, score: Score) -> float:
-        self._refuse_twice(name)
-        kept = replace(score, value=float(score.value), items=tuple(float(item) for item in score.items))
-        if not math.isfinite(kept.value):
-            raise UsageError(f"run.score({name!r}) gave {kept.value}: not a finite number")
-        self.scores[name] = kept
-        return kept.value
+        declared, said = self.find_metric(metric), f"scoring {metric}"
+        self._refuse_twice(key_of(metric))
+        self.tell(said, None)
+        scores = judge(declared, predictions, references, options, lambda share: self.tell(said, share))
+        for name, score in scores.items():
+            self._refuse_twice(name)
+            self.scores[name] = score
+            if declared.span is not None:
+                self.spans[name] = declared.span
+        return next(iter(scores.values())).value
 
     def _refuse_twice(self, name: str) -> None:
         if name in self.scores:
-            raise UsageError(f"run.score({name!r}) was called twice; a Record holds one score of a name")
+            raise UsageError(f"run.score of {name!r} was called twice; a Record holds one score of a name")
 
+    def composite(
+        self, weights: Mapping[str, float], *, name: str = "composite", spans: Mapping[str, tuple[float, float]] = {}
+    ) -> float:
+        """Keep one number of the scores so far: their weighted mean, each brought to 0 (worst) to 1 (best).
 
-def _mean_score(metric: Metric, items: Iterable[float]) -> Score:
-    values = tuple(float(item) for item in items)
-    if not values:
-        raise UsageError(f"metric {metric.name!r} got no items to judge")
-    return Score(sum(values) / len(values), metric.unit, metric.direction, values, standard_error(values))
+        `spans` gives the least and the most of a score whose metric has none: `{"perplexity": (1, 50)}`.
+        Raises UsageError for weights that sum to zero, a score that is not there, or one without a span.
+        """
+        if name in self.scores:
+            raise UsageError(f"run.composite(name={name!r}): there is a score of this name; give another")
+        self.scores[name] = composite(self.scores, weights, {**self.spans, **spans})
+        return self.scores[name].value
 
 
 @dataclass
@@ -166,6 +171,8 @@ class Measure:
     least_seconds: float = 0.0
     #: Empties the device's caches: called before each timed call, outside the clock; None leaves them as they are.
     flush: Callable[[], None] | None = None
+    #: Says when to time how many rounds, where two processes take turns; None: rounds end by their own rule.
+    conductor: Conductor | None = None
     run: Run | None = None
 
     def __call__(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
@@ -183,14 +190,13 @@ class Measure:
                 each_seconds, warmup_calls = self._warm_up(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                loops = 1 if self.flush else _loops(each_seconds, timer_seconds)
-                rounds = _Rounds(self, LEAST_ROUNDS)
+                loops = self._agreed(each_seconds, 1 if self.flush else _loops(each_seconds, timer_seconds))
+                rounds = _Rounds(self, LEAST_ROUNDS, self.rounds)
                 clocks: list[Clock] = []
                 with self.watching():
                     while rounds.more():
                         timed, output = self._round(call, loops, self.flush)
-                        rounds.add(timed)
-                        if isinstance(output, Generation):
+                        if rounds.add(timed) and isinstance(output, Generation):
                             clocks.append(output.clock())
                 held = self._held(call, loops, rounds)
                 self.afterwards(lambda calls: self._round(call, calls)[0].seconds, each_seconds)
@@ -222,17 +228,18 @@ class Measure:
                 first, output = self._round(partial(f, things[0]), 1)
                 _refuse_lazy(self.bench, f, output)
                 self.quiet()
-                for warm in (things[0], things[-1]):
-                    self._round(partial(f, warm), 1)
+                warm = [self._round(partial(f, thing), 1)[0].seconds for thing in (things[0], things[-1])]
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                rounds = _Rounds(self, len(things))
+                self._agreed(sum(warm) / 2, 1, items=len(things))
+                rounds = _Rounds(self, len(things), len(things), word="items")
                 with self.watching():
-                    for at, thing in enumerate(things):
-                        self.progress("items", at / len(things))
+                    while rounds.more():
+                        thing = things[len(rounds.rounds) % len(things)]  # two sides pass over them more than once
                         timed, output = self._round(partial(f, thing), 1, self.flush)
-                        rounds.add(timed)
-                        run.outputs.append(output)
+                        if rounds.add(timed) and len(run.outputs) < len(things):
+                            run.outputs.append(output)
+                del rounds.rounds[len(things) :]
                 for output in run.outputs:
                     _refuse_lazy(self.bench, f, output)
                 run.timing = rounds.timing("each", 1, 3, first, timer_seconds, run.notes, stopped_by="items")
@@ -254,16 +261,17 @@ class Measure:
             first = _span(first_ns)
             if not self.once:
                 self.quiet()
-                self._drain(call)
+                warm_ns, _, _ = self._drain(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                rounds = _Rounds(self, LEAST_ROUNDS)
+                self._agreed(_span(warm_ns).seconds, 1)
+                rounds = _Rounds(self, LEAST_ROUNDS, self.rounds)
                 stamps = []
                 with self.watching():
                     while rounds.more():
                         times_ns, items, asked = self._drain(call, self.flush)
-                        stamps.append(times_ns)
-                        rounds.add(_span(times_ns))
+                        if rounds.add(_span(times_ns)):
+                            stamps.append(times_ns)
                 run.timing = rounds.timing("stream", 1, 2, first, timer_seconds, run.notes)
                 run.tokens = _stream_times(stamps, items)
         run.output, run.outputs = items, [items]
@@ -283,8 +291,17 @@ class Measure:
             )
         if inspect.isgeneratorfunction(inner) and not lazy:
             raise UsageError(f"{self.bench}: {_name(f)} is a generator: calling it runs nothing; use measure.stream")
-        self.run = Run(self.find_metric)
+        self.run = Run(self.find_metric, tell=self.progress)
         return self.run
+
+    def _agreed(self, each_seconds: float, loops: int, items: int | None = None) -> int:
+        """Calls of a round; where two sides take turns, as many on both."""
+        if self.conductor is None:
+            return loops
+        agreed = self.conductor.begin(each_seconds, loops, items)
+        if agreed is None:
+            self.conductor = None
+        return agreed or loops
 
     def _round(
         self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None, held: bool = False
@@ -372,22 +389,30 @@ class _Round:
 class _Rounds:
     """Rounds as they come, and the rule that ends them."""
 
-    def __init__(self, measure: Measure, least: int) -> None:
-        self.fixed, self.max_seconds, self.least = measure.rounds, measure.max_seconds, least
+    def __init__(self, measure: Measure, least: int, fixed: int | None, word: str = "rounds") -> None:
+        self.fixed, self.max_seconds, self.least, self.word = fixed, measure.max_seconds, least, word
         self.least_seconds = max(LEAST_PRECISION_SECONDS, measure.least_seconds)
         self.progress, self.cold = measure.progress, measure.flush is not None
+        self.conductor = measure.conductor
         self.rounds: list[_Round] = []
         self.stopped_by: Any = "rounds"
         self._spent_seconds = 0.0
         self._look_at = 40
 
-    def add(self, timed: _Round) -> None:
+    def add(self, timed: _Round) -> bool:
+        """Keep a round; False for one that does not count."""
+        if self.conductor is not None and not self.conductor.takes(timed.seconds):
+            return False
         self.rounds.append(timed)
+        return True
 
     def more(self) -> bool:
+        if self.conductor is not None:
+            self.stopped_by = "paired"
+            return self.conductor.more()
         done = len(self.rounds)
         if self.fixed is not None:
-            self.progress("rounds", done / self.fixed)
+            self.progress(self.word, done / self.fixed)
             return done < self.fixed
         self._spent_seconds = (perf_counter_ns() - self.rounds[0].started_ns) * 1e-9 if done else 0.0
         self.progress("rounds", min(max(self._spent_seconds / self.max_seconds, 0.0), done / (done + 1)))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from .errors import UnknownName, UsageError
+from .files import repository
 from .settings import Settings
 
+# As `gate/pairs.py` says; it is not loaded by a session that compares nothing.
+LEAST_PAIRS, MOST_PAIRS = 3, 15
 AXES = ("device", "model", "variant", "dataset")
 
 
@@ -41,6 +46,37 @@ def add_options(parser: pytest.Parser) -> None:
         help="the change in time that the gate tolerates (5%%), or by name: seconds=5%%,peak_memory=2%%,score=1pt",
     )
     add("--bench-strict", action="store_true", help="what the gate cannot tell (unclear) fails too")
+    add(
+        "--bench-against",
+        metavar="REF",
+        help="compare with other code, in pairs of fresh processes that take turns: a git ref, a folder, or "
+        "variant:NAME",
+    )
+    add("--bench-pairs", type=int, metavar="N", help="the most process pairs of a bench (15); all of them to calibrate")
+    add("--bench-budget", type=float, metavar="S", help="begin no more pairs after S seconds; what is open is unclear")
+    add(
+        "--bench-calibrate",
+        action="store_true",
+        help="compare this code with itself: what alarms that raises, and the smallest change each bench would show",
+    )
+    add(
+        "--bench-baseline",
+        metavar="PLACE",
+        help="compare with stored Records: a store, a folder, a file, or git:REF for those committed in "
+        "reports/baseline",
+    )
+    add(
+        "--bench-require-baseline",
+        action="store_true",
+        help="a bench without Records to compare with fails (new, missing, incomparable)",
+    )
+    add(
+        "--bench-save-baseline",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="add this session's Records to reports/baseline, or to reports/baseline/NAME; after =, or last",
+    )
     add("--bench-mock", action="store_true", help="run simulated benches too")
     add("--bench-no-parity", action="store_true", help="do not compare the first output of each variant with eager's")
     add(
@@ -93,17 +129,24 @@ def read_settings(config: pytest.Config) -> Settings:
         from .gate.limits import parse_fail
 
         parse_fail(option.bench_fail)
+    _check_pairs(option, [str(argument) for argument in config.invocation_params.args])
+    if option.bench_require_baseline and option.bench_baseline is None:
+        raise UsageError("--bench-require-baseline needs --bench-baseline PLACE")
     worker = getattr(config, "workerinput", None) or {}
-    home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
+    home = (config.inipath.parent if config.inipath else None) or repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
     kinds = [kind for kind, _ in _places(option.bench_report, "--bench-report")]
     usual_report = () if "html" in kinds else (("html", str(reports / "modelbench.html")),)
     return Settings(
-        root=_repository(config.rootpath) or config.rootpath,
+        root=repository(config.rootpath) or config.rootpath,
         reports_folder=reports,
         stores=_places(option.bench_store, "--bench-store") or (("parquet", str(reports / "data")),),
         reports=(*_places(option.bench_report, "--bench-report"), *usual_report),
         asked={axis: _names(getattr(option, f"bench_{axis}"), axis) for axis in AXES},
+        against=option.bench_against,
+        pairs=option.bench_pairs or MOST_PAIRS,
+        budget_seconds=option.bench_budget,
+        calibrate=option.bench_calibrate,
         columns=_columns(option.bench_columns),
         once=option.bench_once,
         rounds=option.bench_rounds,
@@ -118,9 +161,59 @@ def read_settings(config: pytest.Config) -> Settings:
         allow_pickle=frozenset(option.bench_allow_pickle or ()),
         fail=option.bench_fail,
         strict=option.bench_strict,
+        baseline=option.bench_baseline,
+        require_baseline=option.bench_require_baseline,
+        save_baseline=_baseline_folder(option.bench_save_baseline, reports),
         session=worker.get("modelbench_session") or _new_session(),
         worker=str(worker.get("workerid", "")),
     )
+
+
+#: How many pairs may be played at once, taken from xdist's `-n`.
+LANES = pytest.StashKey[int]()
+
+
+def take_lanes(config: pytest.Config) -> None:
+    """Take `-n` for the number of pairs that may be played at once: xdist's workers would time on their own."""
+    option = config.option
+    asked = getattr(option, "numprocesses", None)
+    if not asked or not (option.bench_against or option.bench_calibrate):
+        return
+    # "auto" and "logical" are about cores; here each lane needs a device, and takes one only where it is free
+    config.stash[LANES] = asked if isinstance(asked, int) else os.cpu_count() or 1
+    option.numprocesses, option.dist, option.tx = None, "no", []
+
+
+def _check_pairs(option: argparse.Namespace, arguments: Sequence[str]) -> None:
+    if option.bench_pairs is not None and option.bench_pairs < LEAST_PAIRS:
+        raise UsageError(f"--bench-pairs {option.bench_pairs}: give at least {LEAST_PAIRS}; fewer show no spread")
+    if option.bench_budget is not None and not 0 < option.bench_budget < float("inf"):
+        raise UsageError(f"--bench-budget {option.bench_budget}: give seconds above 0")
+    if option.bench_against is None and not option.bench_calibrate:
+        for name in ("pairs", "budget"):
+            if getattr(option, f"bench_{name}") is not None:
+                raise UsageError(f"--bench-{name} is of pairs: give --bench-against REF, or --bench-calibrate")
+    elif option.bench_against in arguments and os.path.exists(option.bench_against):
+        raise UsageError(
+            f"--bench-against {option.bench_against}: pytest takes a path after a space for one of its own and looks "
+            f"for its root there; write --bench-against={option.bench_against}"
+        )
+    elif option.bench_baseline is not None:
+        raise UsageError(
+            "--bench-baseline compares with stored Records, --bench-against with code: leave one of them out"
+        )
+    elif option.bench_once:
+        raise UsageError("--bench-once times nothing: there would be nothing to compare; leave it out")
+
+
+def _baseline_folder(name: str | None, reports: Path) -> Path | None:
+    if name is None:
+        return None
+    if name and ("/" in name or os.sep in name or Path(name).exists()):
+        raise UsageError(
+            f"--bench-save-baseline {name}: that is a path, not a name; write --bench-save-baseline=NAME, or it last"
+        )
+    return reports / "baseline" / name
 
 
 def _names(text: str | None, axis: str) -> tuple[str, ...] | None:
@@ -157,11 +250,6 @@ def _places(given: list[str] | None, option: str) -> tuple[tuple[str, str], ...]
             raise UsageError(f"{option} {text!r}: {place} is a folder; name a file in it")
         places.append((kind, place))
     return tuple(places)
-
-
-def _repository(start: Path) -> Path | None:
-    """The git repository that holds `start`: by its `.git`, without running git."""
-    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
 
 
 def _new_session() -> str:

@@ -13,12 +13,14 @@ import pytest
 # Every pytest run where this is installed imports what is imported here: light rooms only (tests/test_rooms.py).
 from .errors import ModelbenchError, StoreError
 from .fixtures import dataset, device, measure, model, variant  # noqa: F401  fixtures are found in a plugin's names
-from .options import add_options, add_short_options, read_settings
+from .options import LANES, add_options, add_short_options, read_settings, take_lanes
 from .progress import PROGRESS, progress_of, waits_of_worker
 from .session import INSIDE, SESSION, Session
 
 if TYPE_CHECKING:
     from .collect import BenchClass, BenchModule
+    from .judging import Judging
+    from .record import Record
 
 
 _LOG_COLUMNS = 120  # chosen here: every column of the table fits
@@ -67,9 +69,18 @@ def pytest_configure(config: pytest.Config) -> None:
         return  # the parent selects, tells, receives and writes
     config.pluginmanager.register(_BeforeSelection(), "modelbench-before-selection")
     if not _is_worker(config):
-        config.pluginmanager.register(_Controller(config), "modelbench-controller")
+        controller = _Controller(config)
+        config.pluginmanager.register(controller, "modelbench-controller")
+        with _as_usage_error():
+            _pair(config, controller)
     else:
         config.stash[SESSION].tell_wait = waits_of_worker(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    take_lanes(config)
+    return (yield)
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -205,6 +216,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.session = config, config.stash[SESSION]
+        self.judging: Judging | None = None
         self._properties: dict[str, list[tuple[str, str]]] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -229,6 +241,13 @@ class _Controller:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
             pytest.exit(f"{error} (--bench-store KIND:PLACE)", returncode=pytest.ExitCode.USAGE_ERROR)
+        if self.session.settings.baseline is not None and not self.session.settings.once:
+            from .judging import Judging
+
+            try:
+                self.judging = Judging(self.session, len(benches))
+            except ModelbenchError as error:
+                pytest.exit(f"--bench-baseline {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
 
@@ -238,21 +257,27 @@ class _Controller:
 
         attach_crash(crashitem, report, self.config)
 
+    def take(self, record: Record, nodeid: str) -> None:
+        from .properties import properties
+
+        self.session.add(record)
+        self._properties[nodeid] = properties(record)
+        self.config.hook.pytest_modelbench_record(config=self.config, record=record)
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         if progress := self.config.stash.get(PROGRESS, None):
             progress.begin()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        from .properties import properties
         from .recording import detach
 
         if progress := self.config.stash.get(PROGRESS, None):
             progress.clear()
         if record := detach(report, self.session.settings.session):
-            self.session.add(record)
-            self._properties[report.nodeid] = properties(record)
-            self.config.hook.pytest_modelbench_record(config=self.config, record=record)
+            self.take(record, report.nodeid)
+            if self.judging:
+                self._properties[report.nodeid] += self.judging.add(report, record)
             if progress and record.wall_seconds is not None:
                 progress.end(report.nodeid, record.wall_seconds)
                 if self.config.getoption("numprocesses", None):
@@ -265,6 +290,11 @@ class _Controller:
         progress = self.config.stash.get(PROGRESS, None)
         if progress and not self.session.settings.once:
             progress.remember()
+        if self.judging:
+            from .judging import narrowed
+
+            whole = not narrowed(self.config) and not session.shouldstop and not session.shouldfail
+            self.session.verdicts = self.judging.conclude(self.session.records, whole)
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -275,6 +305,20 @@ class _Controller:
         width = max(writer.fullwidth, _LOG_COLUMNS) if log else writer.fullwidth
         for line in self.session.summary(width, self.config.option.verbose > 0, writer.hasmarkup):
             terminalreporter.write_line(line)
+
+
+def _pair(config: pytest.Config, controller: _Controller) -> None:
+    """Compare two sides in this session, where that was asked for."""
+    settings = config.stash[SESSION].settings
+    if settings.against is None and not settings.calibrate:
+        return
+    from .against import Comparison
+    from .gate.sides import against, itself
+
+    base = itself(settings.root) if settings.against is None else against(settings.against, settings.root)
+    config.pluginmanager.register(
+        Comparison(config, base, config.stash.get(LANES, 1), controller.take), "modelbench-pairs"
+    )
 
 
 def _words(config: pytest.Config) -> str:

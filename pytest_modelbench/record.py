@@ -5,7 +5,8 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
-       Timing.device_held, Record.tolerance, Record.imported; verbs and ends of rounds called `imported`.
+       Timing.device_held, Record.tolerance, Record.imported, Score.low, Score.high,
+       Score.interval; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ class Timing:
     first_call_seconds: float | None = None
     #: Seconds the compiler spent on this model in this bench, where one ran.
     compile_seconds: float | None = None
-    #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision" or "items" (each given item once).
-    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "imported"] = "rounds"
+    #: What ended the rounds: "rounds" (a fixed number), "seconds", "precision", "items" (each given item once), or
+    #: "paired" (blocks taken in turn with another side).
+    stopped_by: Literal["rounds", "seconds", "precision", "items", "benchmark", "paired", "imported"] = "rounds"
     #: Whether the device's caches were flushed before each call.
     cold: bool = False
     #: What a round without a call reads, in whole: the cost of reading the clocks and waiting for an idle device.
@@ -113,9 +115,14 @@ class Score:
     value: float
     unit: str
     direction: Literal["higher", "lower"]
-    #: Value of each item, in the items' order; paired tests need them.
+    #: Value of each item, in the items' order; paired tests need them. Their mean is the value, but for metrics that
+    #: are of the whole (F1, BLEU): there an item is what can be said of it alone.
     items: tuple[float, ...] = ()
     standard_error: float | None = None
+    #: The 95 % interval of the value, were other items of the same kind drawn; and how it was found.
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
 
 
 @dataclass(frozen=True)

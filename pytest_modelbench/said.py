@@ -43,9 +43,8 @@ def change(verdict: Verdict) -> str:
         return ABSENT
     if is_score(verdict):
         return f"{_points(verdict.change, verdict)} pt"
-    factor = 1 + verdict.change
-    if factor >= 2 or 0 < factor <= 0.5:
-        return f"{digits(max(factor, 1 / factor))}x {_direction(verdict)}"
+    if _is_factor(verdict.change):
+        return f"{_factor(verdict.change)}x {_direction(verdict)}"
     return f"{_percent(verdict.change)} %"
 
 
@@ -59,6 +58,9 @@ def interval(verdict: Verdict, to: str = "..") -> str:
         return ""
     if is_score(verdict):
         return f"{_points(verdict.low, verdict)}{to}{_points(verdict.high, verdict)} pt"
+    if _is_factor(verdict.change) and min(verdict.low, verdict.high) > -1 and verdict.low * verdict.high > 0:
+        ends = verdict.low, verdict.high
+        return f"{_factor(min(ends, key=abs))}{to}{_factor(max(ends, key=abs))}x"
     return f"{_percent(verdict.low)}{to}{_percent(verdict.high)} %"
 
 
@@ -213,6 +215,15 @@ def _direction(verdict: Verdict) -> str:
         harmful = (verdict.change > 0) == (verdict.direction == "lower")
         return "slower" if harmful else "faster"
     return "more" if verdict.change > 0 else "less"
+
+
+def _is_factor(ratio: float | None) -> bool:
+    """From twice the value up, or half of it down."""
+    return ratio is not None and (ratio >= 1 or -1 < ratio <= -0.5)
+
+
+def _factor(ratio: float) -> str:
+    return digits(max(1 + ratio, 1 / (1 + ratio)))
 
 
 def _percent(ratio: float) -> str:

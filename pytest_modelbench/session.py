@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .canary import Peaks
+    from .conduct import Conductor
     from .device import Device
     from .journal import Journal
     from .quiet import Quiet, Work
@@ -49,6 +50,8 @@ class Session:
     problems: list[str] = field(default_factory=list)
     #: Things worth saying once, at the end.
     notes: list[str] = field(default_factory=list)
+    #: Lines that a CI service takes for annotations.
+    annotations: list[str] = field(default_factory=list)
     #: Files that were written.
     written: list[Path] = field(default_factory=list)
     #: Whether the cost of sampling was measured.
@@ -60,6 +63,11 @@ class Session:
     bench_notes: list[str] = field(default_factory=list)
     #: Ends the lease of this process, and what is built on it: the next bench takes the device in its own process.
     release: Callable[[], None] = lambda: None
+    #: In a process that is one side of a pair: who says when rounds run, the device that the parent holds for both
+    #: sides, and whether this pair is watched by samplers.
+    conductor: Conductor | None = None
+    lent: Device | None = None
+    sampled: bool = True
     #: The bench after which the device answers this process no more; those that follow get processes of their own.
     device_lost_by: str = ""
     _journal: Journal | None = None
@@ -137,6 +145,8 @@ class Session:
 
     def begin_work(self, work: Work, bench: str) -> None:
         """Set up, or time, when nobody on this host is at what would disturb it or be disturbed."""
+        if self.lent is not None:
+            return  # the parent of a pair keeps quiet for both sides
         if self._quiet is None:
             from .quiet import Quiet
 
@@ -216,6 +226,7 @@ class Session:
         stored = True
         try:
             self._append(self.records)
+            self._keep_verdicts()
         except Exception as error:  # noqa: BLE001  a store may be the user's: whatever it raises, Records are kept
             stored = False
             kept = self._spare or f"{self.journals}, and stored at the next start"
@@ -225,8 +236,12 @@ class Session:
                 self._journal.close(keep=not stored)
             except (StoreError, OSError) as error:
                 self.problems.append(_said(error))
+        try:
+            self._save_baseline()
+        except (StoreError, OSError) as error:
+            self.problems.append(_said(error))
         reports = self.settings.reports if self.records else ()
-        results = self.results() if reports else None
+        results = self.results() if self.records else None
         for kind, place in reports:
             try:
                 if Path(place).parent == self.settings.reports_folder:
@@ -235,6 +250,18 @@ class Session:
             except Exception as error:  # noqa: BLE001  a report may be the user's: it does not touch the Records
                 kept = "; the Records are stored" if stored else ""
                 self.problems.append(f"report {kind}:{place}: {_said(error)}{kept}")
+        if results is not None:
+            self._tell_ci(results)
+
+    def _tell_ci(self, results: Results) -> None:
+        """The job's summary, and lines that annotate the benches that fail; nothing where no service asks for them."""
+        from .ci import annotated, summarise
+
+        try:
+            summarise(results)
+        except StoreError as error:
+            self.problems.append(_said(error))
+        self.annotations = annotated(results)
 
     def results(self) -> Results:
         """What the reports of this session are made of."""
@@ -300,6 +327,7 @@ class Session:
             *self.notes,
             *self._cost_of_sampling(),
             *(f"modelbench: {problem}" for problem in self.problems),
+            *self.annotations,
         ]
 
     def _verdicts_said(self, width: int, verbose: bool, color: bool) -> list[str]:
@@ -321,6 +349,25 @@ class Session:
     def _append(self, records: list[Record]) -> None:
         for kind, place in self.settings.stores if records else ():
             self.catalog.find("store", kind)(Path(place)).append(records)
+
+    def _keep_verdicts(self) -> None:
+        """Beside the Records, in the stores that can: a report made of them later shows the gate too."""
+        for kind, place in self.settings.stores if self.verdicts is not None and self.records else ():
+            store = self.catalog.find("store", kind)(Path(place))
+            if hasattr(store, "append_verdicts"):
+                store.append_verdicts(self.settings.session, self.verdicts)
+
+    def _save_baseline(self) -> None:
+        """Add what was measured to the baseline, in files that git does see; samples would make them large."""
+        place, timed = self.settings.save_baseline, [record for record in self.records if record.outcome == "passed"]
+        if place is None or self.settings.once or not timed:
+            return
+        from .files import seen_folder
+
+        ignored_folder(self.settings.reports_folder, but=("README.md", "baseline/"))
+        seen_folder(place)
+        self.catalog.find("store", "parquet")(place).append([replace(record, samples=()) for record in timed])
+        self.notes.append(f"saved {len(timed):,} Record{'s' if len(timed) > 1 else ''} in {_from_here(place)}")
 
 
 def _from_here(path: Path) -> Path:

@@ -20,6 +20,13 @@ class Settings:
     asked: dict[str, tuple[str, ...] | None]
     #: Where reports are written unless a place is given.
     reports_folder: Path = Path("reports")
+    #: What is compared with, in pairs of processes: a git ref, a folder, or variant:NAME.
+    against: str | None = None
+    #: The most pairs of a bench, and seconds for all of them.
+    pairs: int = 15
+    budget_seconds: float | None = None
+    #: Play so many pairs and decide nothing, to see what this machine can tell.
+    calibrate: bool = False
     #: Columns of the terminal's table; none leaves the usual ones.
     columns: tuple[str, ...] = ()
     once: bool = False
@@ -40,6 +47,10 @@ class Settings:
     allow_pickle: frozenset[str] = frozenset()
     #: What the gate tolerates where a bench's mark says nothing (see `gate/limits.py`); None: what is usual.
     fail: str | None = None
+    #: The place of stored Records to compare with, whether there must be some, and where to add this session's.
+    baseline: str | None = None
+    require_baseline: bool = False
+    save_baseline: Path | None = None
     #: Whether `unclear` and advisory verdicts fail too.
     strict: bool = False
     session: str = ""

@@ -3,6 +3,7 @@
 Pages of tutorial/ and how-to/ quote bench files: tests/examples/test_examples.py runs those and checks the quotes.
 """
 
+import argparse
 import ast
 import inspect
 import json
@@ -10,8 +11,10 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import typing
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 
@@ -21,8 +24,10 @@ from pyarrow import parquet
 import pytest_modelbench
 from pytest_modelbench import __main__ as commands
 from pytest_modelbench import environment, errors, fixtures, hookspecs, options, plugin, record
-from pytest_modelbench.catalog import BUILT_IN
-from pytest_modelbench.stores.parquet import _KINDS, Parquet
+from pytest_modelbench.catalog import BUILT_IN, Catalog
+from pytest_modelbench.declare import EXTRAS
+from pytest_modelbench.stores.parquet import Parquet
+from pytest_modelbench.stores.parquet.layout import KINDS
 from pytest_modelbench.tasks import TASKS
 from pytest_modelbench.variants.compiled import MODES
 
@@ -91,6 +96,16 @@ def error_names(root=errors.ModelbenchError):
 GOLDEN = record.from_dict(json.loads((ROOT / "tests/golden/record-v1.json").read_text()))
 
 
+def command_options():
+    """Of each command; `--help` is of all."""
+    found = set()
+    for name in commands.COMMANDS:
+        parser = argparse.ArgumentParser(add_help=False)
+        import_module(f"pytest_modelbench.commands.{name.replace('-', '_')}").add_arguments(parser)
+        found |= {option for action in parser._actions for option in action.option_strings}
+    return sorted(found)
+
+
 def column_names(folder):
     Parquet(folder).append([GOLDEN])
     names = [name for file in folder.glob("*/*.parquet") for name in parquet.read_schema(file).names]
@@ -105,12 +120,13 @@ THERE_IS = {
     **{kind: list(names) for kind, names in BUILT_IN.items()},
     "mode": list(MODES),
     "command": list(commands.COMMANDS),
+    "option of a command": command_options(),
     "task": [task.name for task in TASKS],
     "public name": list(pytest_modelbench.__all__),
     "caveat": list(record.CAVEATS),
     "outcome": list(record.OUTCOMES),
     "end of rounds": list(typing.get_args(typing.get_type_hints(record.Timing)["stopped_by"])),
-    "kind of a raw number": _KINDS,
+    "kind of a raw number": KINDS,
     "error": error_names(),
     "variable": [*environment.THREAD_VARIABLES, *environment.VARIABLES, *environment.BRANCH_VARIABLES],
 }
@@ -134,6 +150,25 @@ def test_each_room_is_in_the_picture_of_the_house():
     rooms = {path.name for path in package.glob("*.py")} - {"__init__.py"}
     rooms |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     assert rooms <= set(re.findall(r"`([^`\n]+)`", without_blocks(DOCS / "explanation/architecture.md")))
+
+
+def test_the_tables_of_metrics_say_what_each_declares():
+    found = {}
+    for line in (DOCS / "reference/metrics.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[0].strip("`") in BUILT_IN["metric"]:
+            found[cells[0].strip("`")] = tuple(cells[1:4])
+    for name in BUILT_IN["metric"]:
+        metric = Catalog().metric(name)
+        needs = ", ".join(f"`{library}`" for library in metric.requires) or "nothing"
+        assert found.get(name) == (metric.unit, metric.direction, needs), name
+
+
+def test_each_library_that_something_needs_is_in_an_extra_of_ours():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for library, package in EXTRAS.items():
+        if match := re.fullmatch(r"pytest-modelbench\[(.+)\]", package):
+            assert match[1] in extras, library
 
 
 def test_the_index_has_each_page():

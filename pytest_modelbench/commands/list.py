@@ -1,7 +1,7 @@
 """List stored Records, the newest last; or sessions.
 
-A filter is COLUMN=VALUE with a column of `records`, or of an axis; `*` stands for anything. What is shown was passed
-by all filters.
+A filter is COLUMN=VALUE with a column of `records`, or of an axis; `*` stands for anything. A line is
+shown where all filters hold.
 
   modelbench list
   modelbench list --where bench=*llama* --where variant=onnx --last 10
@@ -81,7 +81,7 @@ def _line(found: Mapping[str, Any]) -> dict[str, str]:
     median = found.get("median_seconds")
     return {
         "record": found["record_id"][:8],
-        "started": found["started_utc"][:16].replace("T", " "),
+        "started, UTC": found["started_utc"][:16].replace("T", " "),
         "bench": found["key"],
         "outcome": found["outcome"],
         "median": quantity_text("seconds", median) if median is not None else ABSENT,
@@ -108,7 +108,7 @@ def _sessions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         lines.append(
             {
                 "session": name,
-                "started": first["started_utc"][:16].replace("T", " "),
+                "started, UTC": first["started_utc"][:16].replace("T", " "),
                 "commit": (first["commit"] or "")[:7] + ("+" if first["dirty"] else ""),
                 "branch": first["branch"] or "",
                 "benches": f"{len(of_session):,}",

@@ -46,6 +46,10 @@ class Dataset:
                 f"dataset {self.facts.source!r} has {len(self.inputs)} inputs and {len(self.references)} references; "
                 "each input needs one"
             )
+        if self.facts.n is None:  # made by a bench: pinned here
+            given = {"inputs": self.inputs} | ({"references": self.references} if self.references is not None else {})
+            pinned = replace(self.facts, n=len(self.inputs), digest=rows.digest_of_given(given))
+            object.__setattr__(self, "facts", pinned)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -174,7 +178,7 @@ def _pinned(columns: dict[str, _Column], order: Sequence[int], table: Table, sou
     chosen = {role: rows.Chosen(column.values, order) for role, column in columns.items()}
     held = {} if streams(source) else {role: list(values.raw()) for role, values in chosen.items()}
     raw = {role: iter(held[role]) if role in held else values.raw() for role, values in chosen.items()}
-    digest = rows.digest({role: rows.sound_values(raw[role], columns[role].name, source) for role in columns})
+    digest = rows.digest({role: rows.checked_values(raw[role], columns[role].name, source) for role in columns})
     kept: dict[str, Sequence[Any]] = {
         role: tuple(map(rows.decoded, held[role])) if role in held else values for role, values in chosen.items()
     }

@@ -57,8 +57,10 @@ def parse(text: object, quantity: str, where: str) -> Limit:
 
 def check_name(quantity: str, metrics: Iterable[str], where: str) -> None:
     """Raise UnknownName for a quantity that no Record has: the four, `score` for all scores, `score_<metric>`."""
+    metrics = tuple(metrics)
     known = [*QUANTITIES, "score", *(SCORE + name for name in metrics)]
-    if quantity not in known:
+    options = tuple(f"{SCORE}{name}_" for name in metrics)  # what stood after a metric's colon: score_f1_micro
+    if quantity not in known and not quantity.startswith(options):
         raise UnknownName("quantity", quantity, known, where)
 
 

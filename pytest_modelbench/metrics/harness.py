@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..declare import Metric, check_requirements
+from ..declare import metric
 from ..errors import Unavailable, UsageError
 from ..record import Score
 
@@ -31,15 +31,11 @@ _UNITS = {
 }
 
 
-def named(task: str) -> Metric:
-    """The metric `lm_eval:TASK`; TASK is a name that lm-eval knows, or the path of a task's .yaml file."""
-    return Metric("metric", f"lm_eval:{task}", partial(run, task), ("lm_eval",), referenced=False)
-
-
-def run(
-    task: str,
-    model: Any,
+@metric("", "higher", requires=("lm_eval", "datasets"))
+def lm_eval(
+    predictions: Any,
     references: None = None,
+    option: str = "",
     *,
     limit: int | None = None,
     num_fewshot: int | None = None,
@@ -47,24 +43,25 @@ def run(
     batch_size: int = 8,
     chat: bool = False,
 ) -> dict[str, Score]:
-    """Each metric of a task by name, `lm_eval:TASK:acc`, with lm-eval's standard error and a value an item.
+    """Each metric of a task by name, `lm_eval_TASK_acc`, with lm-eval's standard error and a value an item.
 
     `limit` takes the first items only, `include_path` is a folder with tasks of your own, and `chat` writes prompts in
     the model's chat template. Raises UsageError for a model without the verbs or a task that is none, Unavailable
     where the task's data cannot be reached.
     """
-    check_requirements(f"metric 'lm_eval:{task}'", ("lm_eval", "datasets"))
-    if not hasattr(model, "loglikelihood"):
-        raise UsageError(f"run.score('lm_eval:{task}', ...) takes the model, not {type(model).__name__}")
-    import lm_eval
+    if not option:
+        raise UsageError("lm_eval needs a task: write lm_eval:TASK, or lm_eval:FILE.yaml")
+    if not hasattr(predictions, "loglikelihood"):
+        raise UsageError(f"run.score('lm_eval:{option}', ...) takes the model, not {type(predictions).__name__}")
+    from lm_eval import simple_evaluate
 
-    name, manager = _task(task, include_path)
+    name, manager = _task(option, include_path)
     with _no_pool():
         try:
-            found = lm_eval.simple_evaluate(
-                adapted(model, batch_size), tasks=[name], task_manager=manager, num_fewshot=num_fewshot, limit=limit,
-                bootstrap_iters=BOOTSTRAP_DRAWS, apply_chat_template=chat, random_seed=None, numpy_random_seed=None,
-                torch_random_seed=None,
+            found = simple_evaluate(
+                adapted(predictions, batch_size), tasks=[name], task_manager=manager, num_fewshot=num_fewshot,
+                limit=limit, bootstrap_iters=BOOTSTRAP_DRAWS, apply_chat_template=chat, random_seed=None,
+                numpy_random_seed=None, torch_random_seed=None,
             )  # fmt: skip
         except ConnectionError as error:
             raise Unavailable(

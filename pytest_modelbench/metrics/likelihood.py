@@ -14,6 +14,7 @@ from ..declare import metric
 from ..errors import UsageError
 from ..metrics import paired
 from ..record import Score
+from ..scores import Z
 from ..stats import standard_error
 
 
@@ -27,7 +28,10 @@ def perplexity(predictions: Sequence[Sequence[float]], references: Sequence[str]
     items = tuple(-token for tokens, _ in _texts("perplexity", predictions, references) for token in tokens)
     mean, error = math.fsum(items) / len(items), standard_error(items)
     value = math.exp(mean) if mean < math.log(1e300) else math.inf  # refused as not finite, rather than an overflow
-    return Score(value, "perplexity", "lower", items, None if error is None else error * value)
+    if error is None or not math.isfinite(value):
+        return Score(value, "perplexity", "lower", items)
+    low, high = (value * math.exp(side * Z * error) for side in (-1, 1))
+    return Score(value, "perplexity", "lower", items, error * value, low, high, "of the mean log-likelihood, normal")
 
 
 @metric("bits/byte", "lower")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import string
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..declare import metric
 from ..errors import UsageError
-from ..metrics import paired
+from ..metrics import paired, texts
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -22,7 +23,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 @metric("ratio", "higher")
 def exact_match(predictions: Sequence[str], references: Sequence[Any]) -> list[float]:
     """1 where the text is the reference, both normalised; 0 elsewhere. `"The Paris!"` is `"paris"`."""
-    return _judge("exact_match", predictions, references, lambda said, right: said == right)
+    return _judge("exact_match", predictions, references, lambda said, right: float(said == right))
 
 
 @metric("ratio", "higher")
@@ -32,7 +33,23 @@ def contains(predictions: Sequence[str], references: Sequence[Any]) -> list[floa
     Whole words, because "Male" is in "female". Scripts written without spaces need a metric of their own.
     Raises UsageError for a reference of which nothing is left: every text would contain it.
     """
-    return _judge("contains", predictions, references, lambda said, right: f" {right} " in f" {said} ", empty=False)
+    return _judge(
+        "contains", predictions, references, lambda said, right: float(f" {right} " in f" {said} "), empty=False
+    )
+
+
+@metric("ratio", "higher")
+def token_f1(predictions: Sequence[str], references: Sequence[Any]) -> list[float]:
+    """SQuAD's F1: the harmonic mean of the shares of words that the text and the reference have in common."""
+    return _judge("token_f1", predictions, references, _overlap)
+
+
+def _overlap(said: str, right: str) -> float:
+    words, true = said.split(), right.split()
+    common = sum((Counter(words) & Counter(true)).values())
+    if not words or not true:
+        return float(words == true)
+    return 2 * common / (len(words) + len(true))  # 2pr / (p + r) with p = common / words, r = common / true
 
 
 def normalised(text: str) -> str:
@@ -49,16 +66,15 @@ def _judge(
     name: str,
     predictions: Sequence[str],
     references: Sequence[Any],
-    holds: Callable[[str, str], bool],
+    alike: Callable[[str, str], float],
     empty: bool = True,
 ) -> list[float]:
     items = []
-    for at, (said, reference) in enumerate(paired(name, predictions, references)):
-        if not isinstance(said, str):
-            raise UsageError(f"{name}: prediction {at} is {type(said).__name__}, not text: {said!r:.40}")
-        answers = reference if isinstance(reference, (list, tuple)) else [reference]
-        right = [normalised(str(answer)) for answer in answers]
+    said = texts(name, "predictions", predictions)
+    for at, (text, reference) in enumerate(paired(name, said, references)):
+        several = reference if isinstance(reference, (list, tuple)) else [reference]
+        right = [normalised(str(answer)) for answer in several]
         if not right or not (empty or all(right)):
             raise UsageError(f"{name}: reference {at} is {reference!r}: nothing is left of it to look for")
-        items.append(float(any(holds(normalised(said), answer) for answer in right)))
+        items.append(max(alike(normalised(text), answer) for answer in right))
     return items

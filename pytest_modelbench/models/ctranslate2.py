@@ -65,6 +65,8 @@ def _convert(folder: Path, place: Path) -> None:
     config = WhisperConfig(
         vocab_size=len(arrays["decoder/embeddings/weight"]),
         num_mel_bins=mels,
+        max_source_positions=len(arrays["encoder/position_encodings/encodings"]),
+        max_target_positions=len(arrays["decoder/position_encodings/encodings"]),
         d_model=width,
         encoder_layers=layers["encoder"],
         decoder_layers=layers["decoder"],

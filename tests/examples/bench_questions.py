@@ -22,3 +22,11 @@ def bench_lengths(dataset, measure):
     buckets = dataset.buckets(2)
     run = measure.each(lambda texts: [text.upper() for text in texts], buckets)
     assert run.score("exact_match", buckets.in_order(run.flat), dataset.inputs) == 1
+
+
+@pytest.mark.datasets("questions.csv", inputs="question", references="answer")
+def bench_composite(dataset, measure):
+    run = measure.each(shout, dataset.batches(1))
+    run.score("exact_match", run.flat, dataset.references)
+    run.score("distinct_n:1", run.flat)
+    assert run.composite({"exact_match": 3, "distinct_n_1": 1}) == (3 * 0.5 + 1 * 0.5) / 4

@@ -39,7 +39,7 @@ def _record(draw: random.Random, bench: int, variant: str, batch: int, seconds: 
     record = Record(
         name, axes, f"{name}[{variant}-{batch}]", "passed",
         timing=Timing("repeat", rounds, started, first_call_seconds=4 * seconds),
-        counts={"tokens": 64.0},
+        counts={"tokens": 64.0 if variant != "int8" else 6_400.0},
         scores={"contains": Score(round(0.9 + 0.1 * draw.random(), 3), "ratio", "higher", (1.0, 0.0, 1.0))},
         memory=Memory(process_peak_bytes=round(2**29 * (1 + draw.random()))),
         environment=ENVIRONMENT, session="s1", started_utc="2026-01-31T10:00:00Z", wall_seconds=1.0,
@@ -120,10 +120,6 @@ def costed() -> list[Record]:
         flops=4e7, bytes_moved=8e6, dtype="float32", peak_flops_per_second=1e11, peak_bytes_per_second=2e10,
         datasheet_flops_per_second=2e11, datasheet_bytes_per_second=5e10,
     )  # fmt: skip
-    return [
-        replace(
-            record, cost=cost, model=ModelFacts("a", quantization="int8", weight_bytes=25 * 10**6)
-            if record.axes["variant"] == "int8" else ModelFacts("a", weight_bytes=10**8),
-        )
-        for record in suite(4)
-    ]  # fmt: skip
+    kept = ModelFacts("a", parameters=25 * 10**6, weight_bytes=10**8)
+    int8 = replace(kept, quantization="int8", weight_bytes=25 * 10**6)
+    return [replace(record, cost=cost, model=int8 if record.axes["variant"] == "int8" else kept) for record in suite(4)]

@@ -114,11 +114,13 @@ def test_pareto_fronts_name_what_is_beaten_and_lead_to_rows(opened):
     assert "Needs a score" in text(opened(bare), "pareto")
 
 
-def test_quantization_says_what_it_saved_and_what_it_cost(opened):
+def test_fewer_bits_say_what_they_saved_and_what_they_cost(opened):
     tab = opened(costed())
-    row = tab.locator("#pareto table tbody tr").inner_text()
+    assert "bits/weight" in tab.locator("#pareto table thead").inner_text()
+    row = tab.locator("#pareto table tbody tr").nth(1).inner_text()
     assert "int8" in row
-    assert "23.8 MiB, 4.00× less" in row  # noqa: RUF001
+    assert "8.0" in row
+    assert "4.00× less" in row  # noqa: RUF001
     assert re.search(r"2\.\d\d× faster", row)  # noqa: RUF001
     assert re.search(r"[+−]\d+\.\d+ pt", row)  # noqa: RUF001
 

@@ -12,6 +12,7 @@ from records import FULL, ended, timed
 from pytest_modelbench.__main__ import COMMANDS, main
 from pytest_modelbench.record import from_dict
 from pytest_modelbench.stores.parquet import Parquet
+from pytest_modelbench.verdict import Verdict, Verdicts
 
 LATER = "2026-02-01T10:00:00Z"
 
@@ -44,7 +45,7 @@ def refused(capsys, *arguments):
 
 def test_list_has_a_line_a_record_the_newest_last(store, capsys):
     head, first, second, third = said(capsys, "list")
-    assert head.split() == ["record", "started", "bench", "outcome", "median", "tokens/s", "caveats"]
+    assert head.split() == ["record", "started,", "UTC", "bench", "outcome", "median", "tokens/s", "caveats"]
     assert first.startswith(timed(variant="eager").record_id[:8])
     assert "benches/bench_x.py::bench_x[variant=eager]" in first
     assert "failed" in second
@@ -77,7 +78,7 @@ def test_what_matches_nothing_is_said(store, capsys):
 
 def test_list_of_sessions(store, capsys):
     head, first, second = said(capsys, "list", "--sessions")
-    assert head.split() == ["session", "started", "commit", "branch", "benches", "outcomes"]
+    assert head.split() == ["session", "started,", "UTC", "commit", "branch", "benches", "outcomes"]
     assert first.split()[:2] == ["s1", "2026-01-31"]
     assert first.endswith("1 passed, 1 failed")
     assert "3f9c1de+" in second
@@ -163,13 +164,23 @@ def test_copy_is_whole_and_can_be_repeated(store, capsys, tmp_path):
     assert list(Parquet("else/where").records()) == list(Parquet(store).records())
 
 
+def test_what_the_gate_said_is_copied_too(store, capsys):
+    slower = Verdict(FULL.key, FULL.nodeid, "seconds", "slower", change=0.1, failing=True)
+    said_of = Verdicts((slower,), "main", "h", "stored")
+    Parquet(store).append_verdicts(FULL.session, said_of)
+    said(capsys, "copy", str(store), "other")
+    assert Parquet("other").verdicts(FULL.session) == said_of
+    assert Parquet("other").verdicts("s1") is None
+
+
 def test_copy_of_one_session(store, capsys):
     said(capsys, "copy", str(store), "other", "--session", "2026")
     assert list(Parquet("other").records()) == [FULL]
 
 
 def test_a_store_is_not_copied_onto_itself(store, capsys):
-    assert "are one place" in refused(capsys, "copy", "reports/data", "parquet:reports/data")
+    for same in ("parquet:reports/data", str(store), "./reports/../reports/data"):
+        assert "are one place" in refused(capsys, "copy", "reports/data", same)
 
 
 # -- all of them
@@ -203,6 +214,12 @@ def test_help_says_what_it_is_for_with_an_example(command, capsys):
     out = capsys.readouterr().out
     assert f"\n  modelbench {command}" in out
     assert max(map(len, out.splitlines())) <= 120
+
+
+def test_no_command_is_answered_with_all_of_them(capsys):
+    assert main([]) == 2
+    out = capsys.readouterr().out
+    assert all(f"{name} " in out and text in out for name, text in COMMANDS.items())
 
 
 def test_a_reader_that_leaves_early_is_no_error(store):

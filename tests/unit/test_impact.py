@@ -45,7 +45,7 @@ def test_the_most_bits_first_each_against_them():
     assert table.heads == (
         "variant", "bits/weight", "time", "weights", "peak memory", "accuracy", "change, 95 % CI", "as eager",
     )  # fmt: skip
-    eager, bf16, nf4 = table.rows
+    eager, bf16, nf4 = table.texts
     assert eager == ("eager", "32.0", "reference", "reference", "reference", "0.800", "", "")
     assert bf16[:4] == ("bf16", "16.0", "2.00x faster", "2.00x less")
     assert bf16[-1] == "98.4 % of tokens"
@@ -56,7 +56,7 @@ def test_the_most_bits_first_each_against_them():
 
 def test_what_runs_otherwise_at_as_many_bits_is_not_in_it():
     group = group_of(run("eager", 1.0, 32), run("compiled", 0.5, 32), run("bnb-int8", 0.7, 9))
-    assert [row[0] for row in impact(group).rows] == ["eager", "bnb-int8"]
+    assert [row.label for row in impact(group).rows] == ["eager", "bnb-int8"]
 
 
 def test_no_fewer_bits_no_table():

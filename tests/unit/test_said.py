@@ -57,6 +57,12 @@ def test_changes(change, quantity, direction, text):
     assert said.change(found) == text
 
 
+def test_the_interval_of_a_factor_is_of_factors():
+    assert said.interval(verdict(change=2.2, low=2.1, high=2.4)) == "3.10..3.40x"
+    assert said.interval(verdict(change=-0.6, low=-0.7, high=-0.55)) == "2.22..3.33x"
+    assert said.interval(verdict(change=1.2, low=-0.1, high=4.0)) == "-10.0..+400.0 %"
+
+
 def test_limits_have_the_sign_of_harm():
     assert said.limit(verdict()) == "+5 %"
     assert said.limit(verdict(quantity="tokens_per_second", direction="higher")) == "-5 %"

@@ -9,8 +9,7 @@ from records import FULL, ended, timed
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import StoreError
 from pytest_modelbench.record import Record, Score
-from pytest_modelbench.stores import parquet as parquet_store
-from pytest_modelbench.stores.parquet import Parquet, _read
+from pytest_modelbench.stores.parquet import Parquet, reading
 from pytest_modelbench.summary import row
 
 
@@ -207,7 +206,7 @@ def test_missing_rounds_are_named(store):
 
 
 def test_a_newer_file_is_named_with_the_remedy(store, monkeypatch):
-    monkeypatch.setattr("pytest_modelbench.stores.parquet.SCHEMA", 99)
+    monkeypatch.setattr("pytest_modelbench.stores.parquet.layout.SCHEMA", 99)
     store.append([FULL])
     monkeypatch.undo()
     with pytest.raises(StoreError, match="schema 99 is newer than 1; upgrade") as caught:
@@ -261,7 +260,8 @@ def test_rows_of_some_benches_come_from_the_newest_files(nine):
 
 def test_a_bench_that_nobody_has_is_not_looked_for_in_every_file(nine, monkeypatch):
     opened = []
-    monkeypatch.setattr(parquet_store, "_read", lambda path, names: opened.append(path) or _read(path, names))
+    read = reading.read
+    monkeypatch.setattr(reading, "read", lambda path, names: opened.append(path) or read(path, names))
     assert nine.rows(keys=["nobody"], enough=2, most=4) == []
     assert len(opened) == 4
 

@@ -17,7 +17,7 @@ from ...svg import Scale, bar, bar_axis, bar_scale
 #: Columns that are there where a row has them: text of the row, head, class, the word beside it on a telephone.
 _OPTIONAL = (
     ("spread", "Spread", "spread_ratio", "spread"), ("against", f"Against {REFERENCE}", "against", ""),
-    ("throughput", "Throughput", "", ""), ("ttft", "ttft", "", "ttft"), ("peak", "Peak memory", "", "peak"),
+    ("throughput", "Throughput", "rate", ""), ("ttft", "ttft", "", "ttft"), ("peak", "Peak memory", "", "peak"),
     ("score", "Score", "", "score"),
 )  # fmt: skip
 
@@ -34,8 +34,8 @@ def name(record: Record) -> str:
 
 
 def command(record: Record) -> str:
-    """What repeats it."""
-    return "pytest " + shlex.quote(record.nodeid)
+    """What repeats it, or, of what another tool measured, shows it."""
+    return f"modelbench show {record.record_id}" if record.imported else "pytest " + shlex.quote(record.nodeid)
 
 
 def typeset(text: str) -> str:
@@ -74,6 +74,11 @@ def compared(groups: Sequence[Group], opened: set[str], shown: Sequence[Row]) ->
     cut = [(group, [row for row in group.rows if id(row) in there]) for group in groups]
     columns = [column for column in _OPTIONAL if any(row.texts[column[0]] for row in shown)]
     return {"columns": columns, "groups": [_table(group, rows, opened) for group, rows in cut if rows]}
+
+
+def noted(row: Row, all_simulated: bool) -> str:
+    """Its caveats, in one word each; what the page says of all benches is not said again of each."""
+    return ", ".join(kind for kind in row.kinds if not (all_simulated and kind == "simulated"))
 
 
 def said_of(group: Group) -> list[str]:

@@ -26,10 +26,11 @@ from ...record import CAVEATS
 from ...results import Results
 from ...summary import throughput
 from ...verdict import Verdicts
-from .compare import row_id, said_of, typeset
+from .compare import noted, row_id, said_of, typeset
 
-#: Rows up to which the block is text that a reader of the source can read.
-PLAIN_ROWS = 5_000
+#: Rows up to which the block is text that a reader of the source can read (chosen here: of 1,000 rows it is 225 kB of
+#: text and 83 kB deflated).
+PLAIN_ROWS = 500
 #: Sessions of the small line in a row.
 MOST_SESSIONS = 20
 
@@ -95,6 +96,7 @@ def block(results: Results, groups: Sequence[Group]) -> dict[str, Any]:
 
 def _columns(results: Results, groups: Sequence[Group], rows: Sequence[tuple[int, Row]]) -> Iterable[str]:
     every = [row for _, row in rows]
+    all_simulated = all(row.record.simulated for row in every)
     nodes = [row.record.nodeid.partition("[") for row in every]
     words: dict[str, Iterable[str]] = {
         "label": (row.label for row in every),
@@ -104,6 +106,7 @@ def _columns(results: Results, groups: Sequence[Group], rows: Sequence[tuple[int
         "outcome": (row.record.outcome for row in every),
         "reason": (" ".join(row.record.reason.split())[:300] for row in every),
         "caveats": ("; ".join(row.caveats) for row in every),
+        "kinds": (noted(row, all_simulated) for row in every),
         "score_of": (groups[place].score for place, _ in rows),
     }
     axes = dict.fromkeys(name for row in every for name in row.record.axes)
@@ -145,7 +148,7 @@ def _scores(rows: Sequence[tuple[int, Row]], groups: Sequence[Group]) -> Iterabl
 
 
 def _verdicts(verdicts: Verdicts, rows: Sequence[Row]) -> Iterable[str]:
-    """The worst verdict of each row, the words of all of them to filter by, and the change of the worst."""
+    """The worst verdict of each row, the words of all of them to filter by, and the change of its time."""
     worst = said.by_bench(verdicts)
     every: dict[str, list[str]] = {}
     for verdict in verdicts:
@@ -154,6 +157,8 @@ def _verdicts(verdicts: Verdicts, rows: Sequence[Row]) -> Iterable[str]:
     yield _words("verdict", [found.said if found else "" for found in of])
     yield _words("verdict_word", [found.word if found else "" for found in of])
     yield _words("said", [" ".join(dict.fromkeys(every.get(row.record.key, ()))) for row in rows])
+    times = {verdict.key: verdict for verdict in verdicts if verdict.quantity == "seconds"}
+    of = [times.get(row.record.key) for row in rows]
     yield from _numbers(
         _Number("change", "Change", "text", shown=True), [found.change if found else None for found in of]
     )
@@ -188,11 +193,13 @@ def _numbers(number: _Number, values: Sequence[float | None]) -> Iterable[str]:
 
 
 def _digits(places: str, value: float | None) -> str:
-    return "null" if value is None or not math.isfinite(value) else format(value, places)
+    if value is None or not math.isfinite(value):
+        return "null"
+    return f"{value:.0f}" if abs(value) >= 1e6 else format(value, places)  # a whole part is never cut
 
 
-#: What the page also shows without its script has two digits more: rounded twice, three of them could differ.
-_SHOWN, _OTHER = partial(_digits, ".6g"), partial(_digits, ".4g")
+#: What the page also shows without its script has twice the digits: rounded twice, the last of three could differ.
+_SHOWN, _OTHER = partial(_digits, ".8g"), partial(_digits, ".4g")
 
 
 def _words(name: str, values: Iterable[str]) -> str:

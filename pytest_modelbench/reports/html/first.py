@@ -14,7 +14,7 @@ from ...record import CAVEATS, Record
 from ...results import Results
 from ...verdict import WORDS, Verdict, Verdicts
 from .compare import name, row_id, typeset
-from .gate import alarms, verdict_name
+from .gate import alarms, seen, verdict_name
 
 #: Entries of "What to look at", and changes of the environment on the first screen.
 MOST_LOOKS = 3
@@ -116,7 +116,8 @@ def _judged(verdict: Verdict, verdicts: Verdicts, ids: dict[str, str]) -> dict[s
 def _why(verdict: Verdict, verdicts: Verdicts) -> str:
     """What would have been seen of what is unclear; what became of the scores of what is slower."""
     if verdict.word == "unclear":
-        return f"A change of {said.detectable(verdict)} would have been seen." if said.detectable(verdict) else ""
+        words = seen(verdict) if said.detectable(verdict) else ""
+        return f"{words[0].upper()}{words[1:]}." if words else ""
     scores = [other for other in verdicts.of(verdict.key) if said.is_score(other) and other is not verdict]
     return typeset("; ".join(f"{one.quantity.removeprefix('score_')} {said.values(one)}" for one in scores))
 

@@ -88,7 +88,7 @@ def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: dict[str, str]) -> d
 
     why = verdict.reason
     if not why and verdict.word == "unclear" and verdict.detectable is not None:
-        why = f"would have seen {said.detectable(verdict)}"
+        why = seen(verdict)
     limit = typeset(said.limit(verdict))
     fails = f"limit {limit}{': fails' if verdict.failing else ''}" if limit else "fails" if verdict.failing else ""
     return {
@@ -103,6 +103,13 @@ def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: dict[str, str]) -> d
         "n": verdict.items if verdict.items is not None else verdict.pairs if verdict.pairs is not None else "",
         "why": "; ".join(part for part in (fails, why, "advisory" if verdict.advisory else "") if part),
     }
+
+
+def seen(verdict: Verdict) -> str:
+    """The smallest change that would have been seen; beyond twice its number says nothing."""
+    if verdict.detectable is None or said.is_score(verdict) or verdict.detectable <= 1:
+        return f"would have seen {said.detectable(verdict)}"
+    return "too noisy: not even twice as long would have been seen"
 
 
 def _not_judged(verdicts: Iterable[Verdict]) -> Iterable[dict[str, str]]:

@@ -25,7 +25,8 @@ def pareto(groups: Sequence[Group]) -> dict[str, Any]:
     from markupsafe import Markup
 
     found = [(group, front) for group in groups for front in fronts(group)]
-    found.sort(key=lambda one: list(COSTS).index(one[1].cost))  # time of every group before memory of any
+    # what has a choice to make comes first; then time of every group before memory of any
+    found.sort(key=lambda one: (len(one[1].best) < 2, list(COSTS).index(one[1].cost)))
     drawn = [
         {
             "title": f"{', '.join(filter(None, (group.title, group.subtitle)))}: {front.score}, {COSTS[front.cost]}",
@@ -73,7 +74,7 @@ def _front(front: Front) -> str:
 def _score_span(score: Score, values: Sequence[float]) -> tuple[float, float]:
     """A share never leaves 0 to 1; where all are the same there is still an axis."""
     low, high = padded(min(values), max(values))
-    return (max(low, 0.0), min(max(high, low + 1e-3), 1.02)) if score.unit in ("ratio", "share") else (low, high)
+    return (max(low, 0.0), min(max(high, low + 1e-3), 1.005)) if score.unit in ("ratio", "share") else (low, high)
 
 
 def _steps(best: Sequence[Point], x: Scale, y: Scale) -> str:

@@ -90,8 +90,10 @@ def _step(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]],
 def _chart(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]]) -> str:
     values = [session.seconds for session in sessions]
     unit = unit_for("seconds", values)
-    usual = median([session.low for session in sessions]), median([session.high for session in sessions])
-    low, high = padded(min(*values, usual[0]), max(*values, usual[1]))
+    middle, reach = median(values), max(max(values) - min(values), 0.05 * median(values))
+    # the medians fill the chart; spreads that go beyond are cut, or one noisy machine would flatten every change
+    low, high = max(min(*values, middle - reach / 2), 0.0), max(*values, middle + reach / 2)
+    low, high = padded(low, high)
     x, y = Scale(1, len(sessions), LEFT + 6, RIGHT - 6), Scale(low, high, BOTTOM, TOP)
     parts = [y_axis(y, low, high, unit)]
     if len(sessions) <= _WHISKERS:
