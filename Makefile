@@ -7,12 +7,13 @@ INSTALLED := $(VENV)/.installed
 # One thread: on busy shared cores two were measured 10 to 20 times slower than one, and one compares across machines.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install bench benchmarks test lint types tests chromium gpu clean
+.PHONY: help install bench benchmarks report-demo test lint types tests chromium gpu clean
 
 help:
 	@echo "make bench   run the Llama benches on the CPU: pytest benches/ -k llama --device cpu"
 	@echo "make test    lint, types and the whole test suite"
 	@echo "make benchmarks   what the plugin itself costs, beside its peers: one table, about ten minutes; IDEAS=calls for one"
+	@echo "make report-demo   200 sessions of 50 simulated benches, their report and pictures of it, in reports/demo; some minutes"
 	@echo "make gpu     what needs a CUDA device, in the Python of PYTHON (nothing is installed)"
 
 install: $(INSTALLED)
@@ -30,6 +31,9 @@ bench: $(INSTALLED)
 benchmarks: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-codspeed
 	$(BIN)/python -m benchmarks $(IDEAS)
+
+report-demo: $(INSTALLED) chromium
+	$(BIN)/python -m benchmarks.demo $(DEMO)
 
 test: lint types tests
 

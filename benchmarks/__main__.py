@@ -14,7 +14,7 @@ from rich.table import Table
 from .figure import HEADS, Figure
 
 #: One file an idea, in the order of the table.
-IDEAS = ("calls", "wall", "load", "suite", "storage", "lookup", "streams", "sampling", "spins")
+IDEAS = ("calls", "wall", "load", "suite", "storage", "lookup", "page", "streams", "sampling", "spins")
 
 
 def main(arguments: list[str]) -> None:

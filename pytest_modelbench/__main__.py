@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "show": "show one stored Record",
     "report": "write reports of stored Records",
     "copy": "copy Records from one store to another",
+    "compact": "put the stored sessions of each month into one file",
     "import": "import what other tools measured",
     "serve": "serve the page over all stored sessions on this machine",
 }

@@ -89,6 +89,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "html": "reports.html",
         "csv": "reports.table",
         "json": "reports.table",
+        "markdown": "reports.markdown",
         "pytest-benchmark": "reports.pytest_benchmark",
         "openmetrics": "reports.openmetrics",
         "pdf": "reports.pdf",

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from . import svg
-from .groups import Row, score_text
+from .groups import Row, interval_text, score_text
 from .phases import spans
 from .provenance import fact_text
 from .quantity import digits, percent, quantity_text, text, unit_for
@@ -176,11 +176,7 @@ def _score(name: str, record: Record) -> tuple[str, str]:
     score = record.scores[name]
     error = f" ± {digits(score.standard_error)} (standard error)" if score.standard_error else ""
     items = f", {len(score.items):,} items" if score.items else ""
-    between = (
-        f", 95 % interval {digits(score.low)} to {digits(score.high)} ({score.interval})"
-        if score.low is not None and score.high is not None
-        else ""
-    )
+    between = f", 95 % interval {interval_text(score)} ({score.interval})" if interval_text(score) else ""
     return name, f"{score_text(score)}{error}{between}{items}, {score.direction} is better"
 
 

@@ -30,7 +30,7 @@ class Row:
     label: str
     record: Record
     columns: dict[str, Any]
-    #: Column -> text: median, spread, against, throughput, ttft, peak, score. Empty is "not applicable".
+    #: Column -> text: median, spread, against, throughput, ttft, peak, score, interval. Empty is "not applicable".
     texts: dict[str, str]
 
     @property
@@ -205,6 +205,7 @@ def _texts(records: Sequence[Record], columns: Sequence[dict[str, Any]], score: 
             "ttft": in_unit(found, "ttft_seconds"),
             "peak": in_unit(found, "peak_memory_bytes"),
             "score": score_text(record.scores[score]) if score in record.scores else "",
+            "interval": interval_text(record.scores[score]) if score in record.scores else "",
         }
         for record, found in zip(records, columns, strict=True)
     ]
@@ -223,3 +224,12 @@ def _rate(record: Record) -> str:
 def score_text(score: Score) -> str:
     """A score with its unit, where that says more than the number."""
     return digits(score.value) if score.unit in _BARE else f"{digits(score.value)} {score.unit}"
+
+
+def interval_text(score: Score) -> str:
+    """The 95 % interval of a score; empty where it has none.
+
+    >>> interval_text(Score(0.75, "ratio", "higher", low=0.3006, high=0.9544))
+    '0.301..0.954'
+    """
+    return "" if score.low is None or score.high is None else f"{digits(score.low)}..{digits(score.high)}"

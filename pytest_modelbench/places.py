@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from .catalog import Catalog
 from .errors import StoreError, UsageError
 from .record import Record
-from .results import Results
+from .results import HISTORY_COLUMNS, Results
 from .summary import row
 
 #: Where a session writes unless told otherwise, and where commands look.
@@ -53,17 +54,24 @@ def stored_at(text: str | None) -> Any:
     return store
 
 
-def rows_at(text: str | None) -> list[Mapping[str, Any]]:
-    """A row a Record, the oldest session first; raw numbers are not read where the store can do without."""
+def rows_at(text: str | None, columns: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
+    """A row a Record, the oldest session first; raw numbers are not read where the store can do without.
+
+    `columns` are enough where only some are looked at; those that a file lacks are None.
+    """
     store = stored_at(text)
-    rows: Iterable[Mapping[str, Any]] = store.rows() if hasattr(store, "rows") else map(row, store.records())
+    rows: Iterable[Mapping[str, Any]]
+    rows = store.rows(columns=columns) if hasattr(store, "rows") else map(row, store.records())
     return sorted(rows, key=lambda found: (found["started_utc"], found["session"]))
 
 
-def records_at(text: str | None) -> Iterator[Record]:
-    """Every Record, whole, the oldest session first."""
-    records: Iterator[Record] = iter(stored_at(text).records())
-    return records
+def records_at(text: str | None, session: str | None = None) -> Iterator[Record]:
+    """Every Record, or those of one session, whole, the oldest session first."""
+    store = stored_at(text)
+    if session is not None and "session" in signature(store.records).parameters:
+        yield from store.records(session=session)
+    else:
+        yield from (record for record in store.records() if session in (None, record.session))
 
 
 def sessions_at(text: str | None) -> Iterator[tuple[str, list[Record]]]:
@@ -77,15 +85,17 @@ def results_at(text: str | None, session: str | None = None) -> Results:
 
     `session` may be the beginning of one's name. Raises UsageError when none is called so.
     """
-    rows = rows_at(text)
-    names = list(dict.fromkeys(str(found["session"]) for found in rows))
+    brief = rows_at(text, ("session", "started_utc"))
+    names = list(dict.fromkeys(str(found["session"]) for found in brief))
     if not names:
         raise StoreError(f"{text or usual_store()} holds no Records yet: run some benches")
     chosen = named(session, names) if session else names[-1]
-    records = [record for record in records_at(text) if record.session == chosen]
-    began = min(record.started_utc for record in records)
-    verdicts = getattr(stored_at(text), "verdicts", lambda _: None)(chosen)
-    return Results(records, verdicts, [found for found in rows if found["started_utc"] < began])
+    store, records = stored_at(text), list(records_at(text, chosen))
+    verdicts = getattr(store, "verdicts", lambda _: None)(chosen)
+    began, keys = min(record.started_utc for record in records), {record.key for record in records}
+    rows = store.rows(keys=keys, columns=HISTORY_COLUMNS) if hasattr(store, "rows") else rows_at(text)
+    history = [found for found in rows if found["started_utc"] < began and found["key"] in keys]
+    return Results(records, verdicts, history)
 
 
 def named(beginning: str, names: Sequence[str]) -> str:

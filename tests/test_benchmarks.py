@@ -15,6 +15,7 @@ IDEAS = {
     "load": ["P3 loading the plugin"],
     "suite": ["collecting", "times nothing", "end of a session", "store", "the page of"],
     "storage": ["storing", "rounds, stored"],
+    "page": ["the page of 1,000 benches", "benches, usable", "benches, sorted", "benches, filtered"],
     "lookup": ["look-up of 20 benches", "look-up of one bench"],
     "streams": ["P8 timing each token"],
     "sampling": ["P9 sampling the device"],

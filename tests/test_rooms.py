@@ -111,6 +111,7 @@ def test_every_room_has_its_place():
         "models",
         "exports",
         "commands",
+        "ci",
     }
     assert {room(path) for path in FILES} - known == path_and_readers
 

@@ -1,7 +1,7 @@
 """List stored Records, the newest last; or sessions.
 
-A filter is COLUMN=VALUE with a column of `records`, or of an axis; `*` stands for anything. What is shown was passed
-by all filters.
+A filter is COLUMN=VALUE with a column of `records`, or of an axis; `*` stands for anything. A line is
+shown where all filters hold.
 
   modelbench list
   modelbench list --where bench=*llama* --where variant=onnx --last 10

@@ -45,12 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _record(store: str | None, wanted: str) -> Record:
     """The one Record that is meant. Raises UsageError for none and for several."""
     rows = rows_at(store)
-    of_key = [found["record_id"] for found in rows if found["key"] == wanted][-1:]
-    ids = of_key or list(dict.fromkeys(found["record_id"] for found in rows if found["record_id"].startswith(wanted)))
+    of_key = {found["record_id"]: found["session"] for found in [row for row in rows if row["key"] == wanted][-1:]}
+    ids = of_key or {found["record_id"]: found["session"] for found in rows if found["record_id"].startswith(wanted)}
     if len(ids) != 1:
         said = f"{len(ids)} Records begin with" if ids else "no stored Record is called"
         raise UsageError(f"{said} {wanted!r}; `modelbench list` prints what there is")
-    return next(record for record in records_at(store) if record.record_id == ids[0])
+    ((record_id, session),) = ids.items()
+    return next(record for record in records_at(store, session) if record.record_id == record_id)
 
 
 def _lines(record: Record) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from string import Formatter
 from typing import TYPE_CHECKING, Any
@@ -114,7 +114,7 @@ def sound_values(values: Iterator[Any], name: str, source: Source) -> Iterator[A
         yield value
 
 
-def digest(content: Mapping[str, Iterator[Any]]) -> str:
+def digest(content: Mapping[str, Iterator[Any]], written: Callable[[Any], Any] | None = None) -> str:
     """SHA-256 of the canonical JSON of inputs and references: the same data has the same digest on any machine.
 
     A column is read once and not kept: this is also how data larger than memory are pinned.
@@ -123,18 +123,36 @@ def digest(content: Mapping[str, Iterator[Any]]) -> str:
     for at, role in enumerate(sorted(content)):
         found.update(f"{',' if at else ''}{json.dumps(role)}:[".encode())
         for row, value in enumerate(content[role]):
-            text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_written)
+            text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=written or _written)
             found.update(f"{',' if row else ''}{text}".encode())
         found.update(b"]")
     found.update(b"}")
     return found.hexdigest()
 
 
+def digest_of_given(content: Mapping[str, Sequence[Any]]) -> str | None:
+    """The digest of data that a bench made itself; None for objects whose content cannot be told."""
+    try:
+        return digest({role: iter(values) for role, values in content.items()}, written=_written_surely)
+    except TypeError:
+        return None
+
+
 def _written(value: Any) -> Any:
+    try:
+        return _written_surely(value)
+    except TypeError:
+        return f"{type(value).__name__}:{value}"
+
+
+def _written_surely(value: Any) -> Any:
+    """What JSON has no form for. Raises TypeError for an object whose text may be its address in memory."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Encoded):
         return f"file:{value.digest}"
-    if hasattr(value, "tolist"):  # numpy's arrays and scalars
+    if hasattr(value, "tobytes") and hasattr(value, "dtype"):  # numpy's arrays and scalars
+        return f"{value.dtype}{list(value.shape)}:{sha256(value.tobytes()).hexdigest()}"
+    if hasattr(value, "tolist"):  # torch's tensors
         return value.tolist()
-    return f"{type(value).__name__}:{value}"
+    raise TypeError(f"{type(value).__name__} has no canonical form")

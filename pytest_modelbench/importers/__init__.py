@@ -73,7 +73,8 @@ def _module(name: str) -> Any:
 def _content(raw: bytes, path: Path) -> Any:
     """JSON, or an object a line."""
     try:
-        return json.loads(raw)
+        content = json.loads(raw)
+        return [content] if path.suffix == ".jsonl" and isinstance(content, dict) else content  # of a single line
     except ValueError as error:
         lines = [line for line in raw.splitlines() if line.strip()]
         try:

@@ -18,7 +18,8 @@ def takes(content: Any) -> bool:
     """Requests, or metrics that each have a unit."""
     if isinstance(content, list):
         return bool(content) and all(isinstance(one, dict) and {"metadata", "metrics"} <= one.keys() for one in content)
-    return isinstance(content, dict) and "input_config" in content and "request_latency" in content
+    counted = ("request_count", "request_throughput", "request_latency")
+    return isinstance(content, dict) and all(isinstance(content.get(name), dict) for name in counted)
 
 
 def read(content: Any, source: Source) -> list[Record]:
@@ -27,16 +28,17 @@ def read(content: Any, source: Source) -> list[Record]:
 
 
 def _requests(content: list[dict[str, Any]], source: Source) -> Record:
-    good = [one for one in content if not one.get("error")]
+    profiled = [one for one in content if one["metadata"].get("benchmark_phase", "profiling") != "warmup"]
+    good = [one for one in profiled if not one.get("error")]
     if not good:
-        raise ValueError("every request failed")
+        raise ValueError("no request succeeded")
     starts = [int(one["metadata"]["request_start_ns"]) for one in good]
     ends = [int(one["metadata"]["request_end_ns"]) for one in good]
     counts = {"requests": float(len(good))}
     tokens = [one["metrics"].get("output_sequence_length") for one in good]
     if all(tokens):
         counts["tokens"] = float(sum(found["value"] for found in tokens if found))
-    failed = len(content) - len(good)
+    failed = len(profiled) - len(good)
     return imported(
         source,
         "aiperf",
@@ -84,24 +86,31 @@ def _summary(content: dict[str, Any], source: Source) -> Record:
     counts = {"requests": float(content["request_count"]["avg"])}
     if "output_token_throughput" in content:
         counts["tokens"] = round(content["output_token_throughput"]["avg"] * seconds)
-    endpoint = (content["input_config"] or {}).get("endpoint") or {}
-    names = endpoint.get("model_names") or []
-    loadgen = content["input_config"].get("loadgen") or {}
     return imported(
         source,
         "aiperf",
         "profile",
         version=str(content.get("aiperf_version") or ""),
         started_utc=str(content.get("start_time") or ""),
-        axes={
-            "model": names[0] if names else None,
-            "concurrency": loadgen.get("concurrency"),
-            "request_rate": loadgen.get("request_rate"),
-        },
+        axes=_axes(content, source),
         timing=rounds([seconds]),
         counts=counts,
         notes=("no times of requests in the file: import profile_export.jsonl for ttft and itl",),
     )
+
+
+def _axes(content: dict[str, Any], source: Source) -> dict[str, object]:
+    """The model and the load, where the configuration, whose shape differs between versions, has them."""
+    config = content.get("input_config") or {}
+    endpoint, load = (config.get(name) or {} for name in ("endpoint", "loadgen"))
+    names = endpoint.get("model_names") or config.get("models") or []
+    variation = (content.get("run_info") or {}).get("variation_label")
+    return {
+        "model": names[0] if names and isinstance(names, list) else None,
+        "concurrency": load.get("concurrency"),
+        "request_rate": load.get("request_rate"),
+        "id": variation if variation not in (None, "base") else source.path.parent.name,
+    }
 
 
 def _duration(content: dict[str, Any]) -> float:

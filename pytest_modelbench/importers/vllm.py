@@ -71,17 +71,19 @@ def _serve(content: dict[str, Any], source: Source) -> Record:
 
 def _tokens(content: dict[str, Any]) -> TokenTimes | None:
     """Requests that gave a token; a failed one has a ttft of 0."""
-    requests = zip(content.get("ttfts") or (), content.get("itls") or (), strict=True)
-    good = [(ttft, tuple(map(float, gaps))) for ttft, gaps in requests if ttft > 0]
+    ttfts, gaps = content.get("ttfts") or [], content.get("itls") or []
+    ends = content.get("latencies") or [ttft + sum(of_one) for ttft, of_one in zip(ttfts, gaps, strict=True)]
+    good = [one for one in zip(ttfts, map(tuple, gaps), ends, strict=True) if one[0] > 0] if ttfts else []
     if not good:
         return None
+    ttft_seconds, itl_seconds, e2el_seconds = zip(*good, strict=True)
     return TokenTimes(
-        ttft_seconds=tuple(ttft for ttft, _ in good),
-        itl_seconds=tuple(gaps for _, gaps in good),
-        e2el_seconds=tuple(ttft + sum(gaps) for ttft, gaps in good),
+        ttft_seconds,
+        itl_seconds,
+        e2el_seconds,
         batch_size=1,
         prompt_tokens=None,
-        new_tokens=max(len(gaps) for _, gaps in good) + 1,
+        new_tokens=max(map(len, itl_seconds)) + 1,
         taken_by="vLLM's client, at each chunk of a stream; a round is a request",
     )
 

@@ -21,7 +21,7 @@ from ..markup import markdown
 from ..provenance import commit, session_facts
 from ..quantity import visible
 from ..record import Record, Score
-from ..reports import aimed, chosen
+from ..reports import aimed, chosen, title
 from ..results import Results
 from ..source import complete, parse, short
 
@@ -72,14 +72,15 @@ def _source(record: Record) -> str:
 
 def _section(records: Sequence[Record]) -> list[str]:
     groups = side_by_side(records)
-    rows = [(group.title, group.subtitle, row) for group in groups for row in group.rows if row.measured]
-    used = {name: head for name, head in _COLUMNS.items() if any(row.texts[name] for _, _, row in rows)}
-    scored = any(row.record.scores for _, _, row in rows)
-    limited = any(row.kinds for _, _, row in rows)
+    rows = [(", ".join(filter(None, (group.title, group.subtitle))), row)
+            for group in groups for row in group.rows if row.measured]  # fmt: skip
+    used = {name: head for name, head in _COLUMNS.items() if any(row.texts[name] for _, row in rows)}
+    scored = any(row.record.scores for _, row in rows)
+    limited = any(row.kinds for _, row in rows)
     heads = ["bench", "run as", *used.values(), *(["score"] if scored else []), *(["caveats"] if limited else [])]
     lines = [_joined(heads), "|---|---" + "|--:" * len(used) + "|---" * (scored + limited) + "|"]
-    for title, subtitle, row in rows:
-        cells = [f"{title}, {subtitle}" if subtitle else title, row.label, *(row.texts[name] for name in used)]
+    for group_name, row in rows:
+        cells = [group_name, row.label, *(row.texts[name] for name in used)]
         cells += [_scores(row)] if scored else []
         cells += [", ".join(row.kinds)] if limited else []
         lines.append(_joined([markdown(cell) for cell in cells]))
@@ -92,9 +93,9 @@ def _impact(group: Group) -> list[str]:
     found = impact(group)
     if found is None:
         return []
-    title = ", ".join(filter(None, (group.title, group.subtitle)))
+    group_name = ", ".join(filter(None, (group.title, group.subtitle)))
     rows = [_joined([markdown(text) for text in texts]) for texts in found.texts]
-    return ["", f"Fewer bits a weight, {markdown(title)}:", "", _joined(found.heads),
+    return ["", f"Fewer bits a weight, {markdown(group_name)}:", "", _joined(found.heads),
             "|---" + "|--:" * (len(found.heads) - 1) + "|", *rows]  # fmt: skip
 
 
@@ -141,12 +142,13 @@ def _entry(name: str, records: Sequence[Record]) -> list[str]:
                 task = (record.model.task if record.model else None) or "other"
                 source = (record.dataset.source if record.dataset else "") or record.axes.get("dataset", "")
                 revision = (record.dataset.revision if record.dataset else "") or ""
-                results.setdefault((task, source, revision), []).extend(_metric(metric, score, record))
+                lines = _metric(metric, score, _how(record, records))
+                results.setdefault((task, source, revision), []).extend(lines)
     if not results:
         return []
-    lines = [f"- name: {_yaml(name)}", "  results:"]
+    entry = [f"- name: {_yaml(name)}", "  results:"]
     for (task, source, revision), metrics in results.items():
-        lines += [
+        entry += [
             "  - task:",
             f"      type: {_yaml(task)}",
             "    dataset:",
@@ -159,11 +161,21 @@ def _entry(name: str, records: Sequence[Record]) -> list[str]:
             f"      name: {_OURS}",
             f"      url: {_HOME}",
         ]
-    return lines
+    return entry
 
 
-def _metric(name: str, score: Score, record: Record) -> list[str]:
-    how = ", ".join(record.axes[axis] for axis in ("variant", "device") if axis in record.axes)
+def _how(record: Record, among: Sequence[Record]) -> str:
+    """How it was run, so that no two results have one name: variant, device, and what else differs."""
+    words = [title(record)] if len({other.bench for other in among}) > 1 else []
+    words += [record.axes[axis] for axis in ("variant", "device") if axis in record.axes]
+    varying = [axis for axis in record.axes if len({other.axes.get(axis) for other in among}) > 1]
+    words += [
+        f"{axis}={record.axes[axis]}" for axis in varying if axis not in ("variant", "device", "model", "dataset")
+    ]
+    return ", ".join(words)
+
+
+def _metric(name: str, score: Score, how: str) -> list[str]:
     said = f"{name} ({how})" if how else name
     return [f"    - type: {_yaml(name)}", f"      value: {score.value!r}", f"      name: {_yaml(said)}"]
 

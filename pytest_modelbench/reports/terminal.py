@@ -21,8 +21,8 @@ MOST_LINES = 40
 #: an id are still read at 16).
 _LEAST, _NARROWEST, _WIDEST = 8, 16, 44
 #: Columns in the order they stand, and in the order they leave a narrow terminal.
-COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score")
-_LEAVING = ("peak", "ttft", "throughput", "spread")
+COLUMNS = ("median", "spread", "against", "throughput", "ttft", "peak", "score", "interval")
+_LEAVING = ("interval", "peak", "ttft", "throughput", "spread")
 _ORANGE, _BLUE, _BOLD, _DIM, _PLAIN = "\x1b[1;38;5;208m", "\x1b[38;5;33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STYLES = {"failed": _ORANGE, "error": _ORANGE, "oom": _ORANGE, "invalid": _ORANGE, "skipped": _DIM}
 
@@ -102,6 +102,7 @@ def _layout(groups: Sequence[Group], width: int, asked: Sequence[str]) -> _Layou
         "against": f"against {REFERENCE}",
         "throughput": "tokens/s" if tokens else "throughput",
         "score": "",
+        "interval": "95 %",
     }
     widths = {}
     for column in columns:
@@ -191,7 +192,7 @@ def _fitting(rows: Iterable[list[_Styled]], room: int) -> Iterator[list[_Styled]
 def _block(group: Group, rows: Sequence[list[_Styled]], layout: _Layout, width: int) -> list[_Styled]:
     """A group's title, with its score's name over the scores, or after it where both find no room; and its rows."""
     name = visible(group.score) if "score" in layout.widths else ""
-    end = layout.name + sum(inner + 2 for inner in layout.widths.values())
+    end = layout.name + sum(inner + 2 for column, inner in layout.widths.items() if column != "interval")
     title = ", ".join(word for word in (visible(group.title), visible(group.subtitle), group.unreferenced) if word)
     if name and cells(title) + 2 + cells(name) <= end:
         title += " " * (end - cells(title) - cells(name)) + name

@@ -10,6 +10,7 @@ from suites import costed, grid, judged, past, suite
 
 from pytest_modelbench.record import Caveat
 from pytest_modelbench.reports.html import MOST_ROWS
+from pytest_modelbench.reports.html.compare import row_id
 from pytest_modelbench.results import Results
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -148,8 +149,7 @@ def test_an_address_brings_everything_back_and_what_it_does_not_know_is_ignored(
     assert tab.locator("th.median_seconds").get_attribute("aria-sort") == "descending"
     assert tab.input_value("#find") == "int8"
     assert tab.locator("th.against").inner_text() == "Against onnx"
-    row = tab.evaluate("JSON.parse(document.getElementById('data').textContent).columns[0].values[900]")
-    tab = opened(records, f"#row={row}")
+    tab = opened(records, f"#row={row_id(records[900])}")
     tab.wait_for_selector("#live tr.panel")
     assert tab.locator("tr.open").is_visible()
     assert tab.evaluate("document.querySelector('tr.open').getBoundingClientRect().top < innerHeight")

@@ -52,3 +52,14 @@ def test_new_results_come_by_themselves_and_the_place_is_kept(chromium, served):
     assert asked <= {address, f"{address}report", f"{address}version"}
     assert not wrong
     context.close()
+
+
+def test_what_another_tool_measured_says_so_and_is_not_repeated(opened):
+    theirs = replace(suite(1)[0], bench="llama-bench::tg128", nodeid="llama-bench::tg128", imported="llama-bench b1")
+    tab = opened([theirs])
+    tab.locator("#results tbody th button").first.click()
+    panel = tab.locator("tr.panel")
+    panel.wait_for()
+    assert "imported from llama-bench b1" in tab.locator("#results").inner_text()
+    assert "pytest" not in panel.inner_text()
+    tab.keyboard.press("c")

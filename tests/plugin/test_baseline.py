@@ -216,3 +216,14 @@ def test_a_shallow_clone_says_what_to_fetch(pytester):
     )  # fmt: skip
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR
     assert "in this shallow clone; run: git fetch --depth=1 origin v1.0:v1.0" in ran.stdout + ran.stderr
+
+
+def test_a_job_of_github_gets_a_summary_and_annotations(pytester, stored, monkeypatch):
+    stored(slow=20, steady=0.01)
+    summary = pytester.path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    result = run(pytester, "--bench-report=markdown:comment.md")
+    result.stdout.fnmatch_lines(["::error file=bench_a.py,title=bench_slow*::Slower: *"])
+    assert "### modelbench: 1 of 2 benches is slower than reports/baseline" in summary.read_text()
+    assert (pytester.path / "comment.md").read_text() in summary.read_text()

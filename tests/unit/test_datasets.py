@@ -277,6 +277,20 @@ def test_batches_keep_the_order_and_the_odd_rest():
         data.batches(0)
 
 
+def test_data_of_a_bench_are_pinned_where_their_content_can_be_told():
+    import numpy
+
+    torch = pytest.importorskip("torch")
+
+    mine = Dataset(("one?", "zwölf?"), (1, 12))
+    assert (mine.facts.source, mine.facts.n) == ("given", 2)
+    assert mine.facts.digest == "0ccf86255e20e95d319335657b573e0a57d0c6985b6c3dc518cfca609de29a3b"
+    arrays = [Dataset((numpy.full(3, value),), None).facts.digest for value in (1.0, 1.0, 2.0)]
+    assert arrays[0] == arrays[1] != arrays[2]
+    assert Dataset((torch.ones(3),), None).facts.digest
+    assert Dataset((object(),), None).facts.digest is None
+
+
 def test_lengths_that_differ_are_both_named():
     with pytest.raises(UsageError, match="'mine' has 2 inputs and 3 references"):
         Dataset(("a", "b"), ("x", "y", "z"), DatasetFacts("mine"))

@@ -104,6 +104,7 @@ def test_vllm_serve():
     assert columns["ttft_seconds"] == 0.055
     assert columns["tpot_seconds"] == pytest.approx(0.011, rel=0.02)
     assert columns["itl_p50_seconds"] == 0.011
+    assert record.tokens.e2el_seconds == (0.093, 0.093, 0.08)
     assert record.axes["model"] == "meta-llama/Llama-3.2-1B-Instruct"
     assert record.notes[0] == "1 request failed"
     assert record.started_utc == "2026-01-31T10:02:00Z"
@@ -128,6 +129,25 @@ def test_aiperf_requests():
     assert record.counts == {"requests": 2.0, "tokens": 9.0}
     assert record.notes[0] == "1 request failed"
     assert record.timing.rounds_seconds[0] == pytest.approx(0.2709, abs=1e-3)
+
+
+def test_one_request_of_aiperf(tmp_path):
+    line = (Path(__file__).parent / "imports/aiperf.jsonl").read_text().splitlines()[1]
+    file = tmp_path / "profile_export.jsonl"
+    file.write_text(line + "\n")
+    (record,) = records_of(file)
+    assert record.counts == {"requests": 1.0, "tokens": 4.0}
+
+
+def test_aiperf_of_a_version_with_another_configuration(tmp_path):
+    def change(found):
+        found["input_config"] = {"phases": {"profiling": {"concurrency": 40}}}
+        found["run_info"] = {"variation_label": "concurrency_40"}
+        del found["benchmark_duration"]
+
+    (record,) = records_of(changed(tmp_path, "aiperf.json", change))
+    assert record.axes == {"id": "concurrency_40"}
+    assert record.timing.rounds_seconds == (4.0,)
 
 
 def test_aiperf_summary():

@@ -128,6 +128,19 @@ def test_scores_that_went_leave_no_metadata(tmp_path):
     assert file.read_text().startswith(FRONT + BODY)
 
 
+def test_no_two_results_have_one_name(tmp_path):
+    others = [
+        replace(FULL, axes=FULL.axes | {"batch_size": "8"}),
+        replace(FULL, bench="b.py::bench_ask"),
+    ]
+    names = [name for _, _, name, _ in evaluated(model_card(Results([FULL, *others]), tmp_path / "README.md"))]
+    assert names == [
+        "contains (generate, eager, cpu, batch_size=2)",
+        "contains (generate, eager, cpu, batch_size=8)",
+        "contains (ask, eager, cpu, batch_size=2)",
+    ]
+
+
 def test_a_dataset_of_the_hub_has_its_name(tmp_path):
     record = replace(
         FULL, dataset=DatasetFacts("hub:org/data@abc#test"), model=ModelFacts("package:llm", task="text-generation")

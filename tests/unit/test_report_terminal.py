@@ -217,6 +217,17 @@ def test_the_front_is_said_and_what_it_beats_is_dim():
     assert [row.split()[0].endswith("\x1b[2meager") for row in colored[3:6]] == [False, False, True]
 
 
+def test_a_score_has_its_interval_beside_it_where_there_is_room():
+    score = Score(0.75, "ratio", "higher", low=0.3006, high=0.9544)
+    records = [replace(timed(LLAMA, 1.0, variant=name), scores={"contains": score}) for name in ("eager", "onnx")]
+    wide = table(records, width=120)
+    assert wide[1].endswith("95 %")
+    assert any(row.endswith("0.750  0.301..0.954") for row in wide)
+    title = next(row for row in wide if row.rstrip().endswith("contains"))
+    assert len(title) == len(wide[1]) - len("0.301..0.954") - 2, "its name stands over the score"
+    assert not any("0.301" in row for row in table(records, width=50))
+
+
 def test_no_score_no_front():
     assert not [row for row in table([timed(variant="eager"), timed(variant="onnx")]) if "best of" in row]
 

@@ -34,8 +34,8 @@ def name(record: Record) -> str:
 
 
 def command(record: Record) -> str:
-    """What repeats it."""
-    return "pytest " + shlex.quote(record.nodeid)
+    """What repeats it, or, of what another tool measured, shows it."""
+    return f"modelbench show {record.record_id}" if record.imported else "pytest " + shlex.quote(record.nodeid)
 
 
 def typeset(text: str) -> str:

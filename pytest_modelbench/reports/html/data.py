@@ -28,8 +28,9 @@ from ...summary import throughput
 from ...verdict import Verdicts
 from .compare import row_id, said_of, typeset
 
-#: Rows up to which the block is text that a reader of the source can read.
-PLAIN_ROWS = 5_000
+#: Rows up to which the block is text that a reader of the source can read (chosen here: of 1,000 rows it is 225 kB of
+#: text and 83 kB deflated).
+PLAIN_ROWS = 500
 #: Sessions of the small line in a row.
 MOST_SESSIONS = 20
 

@@ -54,6 +54,7 @@ def _detail(row: Row) -> dict[str, Any]:
             *([] if record.samples else ["No sampler ran: there is no device timeline."]),
         ],
         "command": command(record),
+        "imported": bool(record.imported),
     }
 
 

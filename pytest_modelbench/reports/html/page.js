@@ -341,14 +341,10 @@
     const name = state.sort.replace(/^-/, ""), down = state.sort.startsWith("-");
     const key = table[name]?.sort;
     if (!key) return found;
-    const keys = new Map(found.map((row) => [row, key(row)]));
-    const words = found.some((row) => typeof keys.get(row) === "string");
-    const order = words ? (a, b) => (a < b ? -1 : a > b ? 1 : 0) : (a, b) => a - b;
-    return found.sort((a, b) => {
-      const [x, y] = [keys.get(a), keys.get(b)];
-      if (x == null || y == null) return x == null ? (y == null ? a - b : 1) : -1; // what is missing comes last, always
-      return (down ? order(y, x) : order(x, y)) || a - b;
-    });
+    const keys = [], known = [], missing = []; // what is missing comes last, always
+    for (const row of found) ((keys[row] = key(row)) == null ? missing : known).push(row);
+    const order = typeof keys[known[0]] === "string" ? (a, b) => (keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : 0) : (a, b) => keys[a] - keys[b];
+    return [...known.sort(down ? (a, b) => order(b, a) || a - b : order), ...missing];
   };
   const choose = () => {
     const passes = matcher([state.q, state.v && `v:${state.v}`, state.s && `s:${state.s}`].filter(Boolean).join(" "));
@@ -391,7 +387,7 @@
     return el("tr", { class: "panel" }, el("td", { colspan: names.length },
       el("p", {}, el("b", {}, of("call", row).replace(/^::/, "")), ` ${of("outcome", row)}`, note(row) && `: ${note(row)}`),
       kinds.map((kind) => el("p", { class: "note" }, `${kind}: ${data.meanings[kind]}`)),
-      el("p", { class: "again" }, el("code", {}, command), " ", copy),
+      of("caveats", row).includes("imported from ") ? [] : el("p", { class: "again" }, el("code", {}, command), " ", copy),
       el("dl", { class: "facts" }, facts.map((column) => [el("dt", {}, column.head), el("dd", {}, textOf(column.name, row))])),
       charts.length ? el("div", { class: "grid3" }, charts) : el("p", { class: "note" }, "Its rounds are in the store: charts are drawn for the benches under Distributions.")));
   };
@@ -410,8 +406,8 @@
     if (virtual) {
       const above = Math.max(0, -body.getBoundingClientRect().top);
       const skipped = (pixels) => Math.floor((opened >= 0 && pixels > (opened + 1) * height ? Math.max(pixels - extra, (opened + 1) * height) : pixels) / height);
-      from = Math.max(0, skipped(above) - 15);
-      to = Math.min(items.length, skipped(above + innerHeight) + 15);
+      from = Math.max(0, skipped(above) - 8);
+      to = Math.min(items.length, skipped(above + innerHeight) + 8);
     }
     const pad = (pixels) => {
       const row = el("tr", { class: "pad", "aria-hidden": "true" }, el("td", { colspan: names.length }));
@@ -589,7 +585,7 @@
     const keys = {
       "/": () => find.focus(), j: () => step(1), k: () => step(-1), "?": () => help.showModal(),
       r: () => { const value = of("axis:variant", row); if (value) set({ ref: value }); },
-      c: () => { if (openPanel) copyCommand($("td", openPanel)); },
+      c: () => { if (openPanel && $(".copy", openPanel)) copyCommand($("td", openPanel)); },
     };
     if (/^[1-9]$/.test(event.key)) sections[event.key - 1]?.click();
     else if (keys[event.key]) { event.preventDefault(); keys[event.key](); }

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, count, islice
+from itertools import chain, count, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ...errors import StoreError
 from ...files import ignored_folder, written_to
 from ...record import Record, from_dict
 from ...verdict import Verdicts
+from .compaction import SUFFIX, compact, contents, is_compact
 from .layout import file_word, read, write
 from .reading import Raw, rows_of, whole
 from .tables import records_table, rounds_table, samples_table
@@ -34,6 +36,7 @@ class Parquet:
         self.place = Path(place)
         #: What `slim` read of a file, by record_id.
         self._details: dict[Path, dict[str, dict[str, Any]]] = {}
+        self._compact: dict[Path, tuple[frozenset[str], frozenset[str]]] = {}
 
     def check(self) -> None:
         """Raise StoreError where the place cannot be written."""
@@ -65,7 +68,8 @@ class Parquet:
             return
         stem = f"{file_word(min(record.started_utc for record in records))}-{file_word(session)}"
         parts = (f"{stem}{part}.parquet" for part in chain([""], (f"-{number}" for number in count(2))))
-        name = next(name for name in parts if not (self.place / "records" / name).exists())
+        replaced = self._replaced()
+        name = next(name for name in parts if name not in replaced and not (self.place / "records" / name).exists())
         # the records file comes last: where it is, the other two are
         write(self.place / "samples" / name, samples_table(records))
         write(self.place / "rounds" / name, rounds_table(records), raw=True)
@@ -80,17 +84,23 @@ class Parquet:
 
     def verdicts(self, session: str) -> Verdicts | None:
         """What the gate said of a session; None where it was not asked."""
-        paths = (self.place / "verdicts" / path.name for path in self._of_session(session))
-        return next((read_verdicts(path) for path in paths if path.exists()), None)
+        folder = (self.place.parent.parent if self.place.is_file() else self.place) / "verdicts"
+        named = _named(session)
+        return next((read_verdicts(path) for path in sorted(folder.glob("*.parquet")) if named(path.stem)), None)
 
-    def records(self) -> Iterator[Record]:
-        """Every Record, whole, oldest session first. Raises StoreError that names a file it cannot read."""
-        for path in self._files():
+    def records(self, session: str | None = None) -> Iterator[Record]:
+        """Every Record, or those of one session, whole, the oldest session first.
+
+        Raises StoreError that names a file it cannot read.
+        """
+        for path in self._files() if session is None else self._of_session(session):
             try:
                 times = Raw(self.place / "rounds" / path.name, "started_ns", "seconds")
                 samples = Raw(self.place / "samples" / path.name, "at_ns", "value")
                 for found in read(path, ["record_id", "environment", "detail"]).to_pylist():
-                    yield whole(found, times, samples)
+                    record = whole(found, times, samples)
+                    if session in (None, record.session):
+                        yield record
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreError(f"{path} is no file of Records: {error}; move it away or restore it") from error
 
@@ -121,9 +131,15 @@ class Parquet:
     def newest_first(
         self, *, keys: Collection[str] | None = None, columns: Sequence[str] | None = None
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of each file, as `rows` gives them; the newest file first, opened when it is asked for."""
+        """The rows of each session, as `rows` gives them; the newest first, its file opened when it is asked for."""
+        wanted = None if keys is None else set(keys)
         for path in reversed(self._files()):
-            yield rows_of(path, None if keys is None else set(keys), columns)
+            if is_compact(path):
+                of_file = rows_of(path, wanted, None if columns is None else [*columns, "session"])
+                sessions = [list(of_session) for _, of_session in groupby(of_file, key=itemgetter("session"))]
+                yield from reversed(sessions)
+            else:
+                yield rows_of(path, wanted, columns)
 
     def slim(self, found: Mapping[str, Any]) -> Record:
         """The Record of a row, without its raw numbers and samples: its scores with their items, caveats, environment.
@@ -143,11 +159,38 @@ class Parquet:
         """Files of Records, the oldest session first; where the place is one of them, that."""
         if self.place.is_file():
             return [self.place]
-        return sorted((self.place / "records").glob("*.parquet"), key=lambda path: path.stem)
+        files = sorted((self.place / "records").glob("*.parquet"), key=lambda path: path.stem)
+        replaced = self._replaced()
+        return [path for path in files if path.name not in replaced]
+
+    def _replaced(self) -> set[str]:
+        """Names of files that compact ones took the place of, whether they are gone or not."""
+        compacted = (self.place / "records").glob(f"*{SUFFIX}.parquet")
+        return {name for path in compacted for name in self._contents(path)[1]}
 
     def _of_session(self, session: str) -> Iterator[Path]:
-        named = re.compile(rf"-{re.escape(file_word(session))}(-\d+)?$")
-        return (path for path in self._files() if path == self.place or named.search(path.stem))
+        named = _named(session)
+        for path in self._files():
+            if path == self.place or named(path.stem) or (is_compact(path) and session in self._contents(path)[0]):
+                yield path
+
+    def _contents(self, path: Path) -> tuple[frozenset[str], frozenset[str]]:
+        """Sessions in a compact file and the files it replaces, read once."""
+        if path not in self._compact:
+            self._compact[path] = contents(path)
+        return self._compact[path]
+
+    def compact(self) -> int:
+        """Put the sessions of each month into one file of each table; how many files of Records were merged.
+
+        Raises StoreError where a file cannot be read or written; nothing is lost then.
+        """
+        return compact(self.place, self._files(), self._replaced())
+
+
+def _named(session: str) -> Callable[[str], object]:
+    """Whether the stem of a file's name is of a session, in one part or several."""
+    return re.compile(rf"-{re.escape(file_word(session))}(-\d+)?$").search
 
 
 #: The class under its name for users: `--bench-store parquet:PLACE`.

@@ -55,8 +55,8 @@ def write(path: Path, table: Any, raw: bool = False, metadata: dict[bytes, bytes
         )  # fmt: skip
 
 
-def read(path: Path, names: list[str] | None) -> Any:
-    """Columns of one file, or all that are flat; those it lacks are left out.
+def read(path: Path, names: list[str] | None, every: bool = False) -> Any:
+    """Columns of one file, or all that are flat, or `every` one; those it lacks are left out.
 
     Raises StoreError that names a corrupt, newer or missing file.
     """
@@ -71,7 +71,7 @@ def read(path: Path, names: list[str] | None) -> Any:
                     f"cannot read {path}: schema {schema} is newer than {SCHEMA}; upgrade pytest-modelbench to read it"
                 )
             there = file.schema_arrow.names
-            names = [name for name in there if name not in _NOT_FLAT] if names is None else names
+            names = [name for name in there if every or name not in _NOT_FLAT] if names is None else names
             return file.read(columns=[name for name in names if name in there])
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
