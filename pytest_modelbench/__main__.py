@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "copy": "copy Records from one store to another",
     "compact": "put the stored sessions of each month into one file",
     "import": "import what other tools measured",
+    "bisect": "find the commit that made a bench slower",
     "serve": "serve the page over all stored sessions on this machine",
 }
 
