@@ -3,7 +3,7 @@
     python -m benchmarks.gate_show --slower 5 --same 20
 
 Each run is `pytest benches/ --bench-against HEAD~1 --bench-fail 3%` as anyone would type it. Printed is how often
-exactly the slower bench failed, and how often nothing did where nothing changed. The slowdown is more work, never sleep.
+exactly the slower bench failed, and how often none did where nothing changed. The slowdown is more work, never sleep.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Find the commit that made a bench slower: git bisect, each step judged by pairs against the good commit.
 
 First BAD is compared with GOOD; the bench that became slowest is followed. A commit is bad where that bench is slower
-than at GOOD by more than half of that change. Where the gate cannot tell, more pairs are played; a commit that cannot be
-judged is skipped. Everything happens in a worktree: your checkout is left alone.
+than at GOOD by more than half of that change. Where the gate cannot tell, more pairs are played; a commit that cannot
+be judged is skipped. Everything happens in a worktree: your checkout is left alone.
 
   modelbench bisect v1.2 main -- benches/ -k llama
   modelbench bisect HEAD~20 HEAD --limit 3% -- benches/bench_llama.py
@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("good", metavar="GOOD", help="a commit that is fast enough")
     parser.add_argument("bad", metavar="BAD", help="a later one that is slower")
     parser.add_argument("--limit", default="5%", metavar="LIMIT", help="what counts as slower at BAD (5%%)")
-    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="after --: paths and options of pytest")
+    parser.usage = "modelbench bisect [-h] [--limit LIMIT] GOOD BAD [-- PATH_OR_OPTION_OF_PYTEST ...]"
+    parser.set_defaults(rest=[])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("bisect takes commits: a git ref for GOOD, and one for BAD")
     with base_root(bad, root) as tree:
         folder = Path(moved(str(here), root, tree))
-        ends = _compare(folder, good.place, arguments.limit, arguments.pytest, MOST_PAIRS)
+        ends = _compare(folder, good.place, arguments.limit, arguments.rest, MOST_PAIRS)
         slower = {name: found for name, found in ends.items() if found.word == "slower"}
         if not slower:
             said = ", ".join(f"{name}: {found.word}" for name, found in ends.items()) or "no bench ran"
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         name = max(slower, key=lambda name: slower[name].change)
         say(f"{name}: {slower[name].change:+.1%} from {good.said} to {bad.said}; a commit is bad above half of that")
         limit = f"{max(slower[name].change / 2, 0.001):.1%}".replace(" ", "")
-        return _bisect(tree, folder, (good.place, bad.place), limit, name, arguments.pytest)
+        return _bisect(tree, folder, (good.place, bad.place), limit, name, arguments.rest)
 
 
 def _bisect(tree: Path, folder: Path, ends: tuple[str, str], limit: str, name: str, asked: Sequence[str]) -> int:

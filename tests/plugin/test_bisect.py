@@ -1,11 +1,10 @@
-"""`modelbench bisect`: the commit that made a bench slower, among commits that did not, and one that does not import."""
+"""`modelbench bisect`: the commit that made a bench slower, among some that did not and one that does not import."""
 
 import os
 import subprocess
 import sys
 
 import pytest
-
 from test_against import BENCHES, WORK, commit, git, own_place  # noqa: F401  its place is this test's too
 
 
