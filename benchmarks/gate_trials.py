@@ -48,8 +48,10 @@ KINDS = {
     "+10 %": (220, 44, 2),
 }
 WORKLOADS = {"matmul": "a chain of matrix products, 3 ms", "llama": "a Llama, 10 ms"}
-#: How often each kind comes in a turn.
+#: How often each kind comes in a turn, three pairs at once.
 TURN = ("identical", "+5 %", "identical", "+10 %", "identical", "+2.5 %")
+#: For CI: what can be told apart in a minute.
+SHORT = ("identical", "+10 %", "identical", "+10 %")
 PAIRS_AT_ONCE = 3
 
 BENCHES = """
@@ -117,35 +119,37 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40.0, help="how long to measure (40)")
     parser.add_argument("--keep", type=Path, help="keep what was measured in this folder")
     parser.add_argument("--from", dest="kept", type=Path, help="measure nothing: read this folder")
-    parser.add_argument("--short", action="store_true", help="one turn of a few benches, to see that it runs")
+    parser.add_argument("--short", action="store_true", help="a minute of it: one bench of each workload, two kinds")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gate-trials-") as spare:
         folder = asked.kept or asked.keep or Path(spare)
         if not asked.kept:
-            measure(folder, asked.minutes * 60, times=1 if asked.short else None)
+            measure(folder, asked.minutes * 60, asked.short)
         print("\n".join(table(folder)))
 
 
 # -- measuring
 
 
-def measure(folder: Path, seconds: float, times: int | None = None) -> None:
-    """Play pairs and sessions in turns until the time is over, at least one turn; files of each in `folder`."""
+def measure(folder: Path, seconds: float, short: bool = False) -> None:
+    """Play pairs and sessions in turns until the time is over, one turn if `short`; files of each in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     began, turn = monotonic(), 0
     with tempfile.TemporaryDirectory(prefix="gate-trials-") as name:
         for kind, (chain, layers, of_each) in {"base": KINDS["identical"], **KINDS}.items():
-            _project(Path(name) / kind, chain, layers, times or of_each)
+            _project(Path(name) / kind, chain, layers, 1 if short else of_each)
         while True:
-            for at, kind in enumerate(TURN):
+            for at, kind in enumerate(SHORT if short else TURN):
                 if turn and monotonic() - began > seconds:
                     return
                 # against a base of as many benches: what differs is the work alone
                 _pairs(Path(name), kind, folder / f"pairs-{turn:03}-{at}.json")
                 print(f"{monotonic() - began:6.0f} s  {kind}", file=sys.stderr, flush=True)
-            for kind in ("base", *KINDS):
+            for kind in ("base", "identical") if short else ("base", *KINDS):
                 _peer(Path(name) / kind, folder / f"peer-{turn:03}-{kind.strip('+ %')}.json")
             turn += 1
+            if short:
+                return
 
 
 def _project(place: Path, chain: int, layers: int, times: int) -> None:
@@ -191,7 +195,7 @@ def _pytest(folder: Path, *arguments: str) -> None:
 
 def table(folder: Path) -> Iterator[str]:
     """The rows, as Markdown."""
-    benches = {kind: _joined(folder, kind) for kind in KINDS}
+    benches = {kind: joined(folder, kind) for kind in KINDS}
     walls = [json.loads(path.read_text())["wall_seconds"] for path in sorted(folder.glob("pairs-*.json"))]
     yield f"Limit +{LIMIT:.0%}; 95 % binomial intervals in brackets; {sum(walls) / 60:.0f} min of pairs."
     yield ""
@@ -208,7 +212,7 @@ def table(folder: Path) -> Iterator[str]:
     yield from _peers(folder)
 
 
-def _joined(folder: Path, kind: str) -> list[Calibrated]:
+def joined(folder: Path, kind: str) -> list[Calibrated]:
     """The pairs of a kind in the order they were measured, by bench."""
     found: dict[str, list[Calibrated]] = {}
     for path in sorted(folder.glob("pairs-*.json")):

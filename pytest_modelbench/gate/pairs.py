@@ -107,7 +107,7 @@ def weight(pairs: int) -> float:
     simulated (halves, 1 / k, this) it needs the fewest pairs over both. That the shares add up needs nothing known of
     how looks depend on each other (Boole's inequality).
     """
-    return (pairs - LEAST_PAIRS + 1) ** -1.5 / 2.612375
+    return float((pairs - LEAST_PAIRS + 1) ** -1.5 / 2.612375)
 
 
 def screen(changes: Sequence[PairChange], limit: float) -> Said:
