@@ -163,14 +163,15 @@ def _set_axis(
         )
     where = _where(metafunc) if asked is None else f"--{axis}"
     for value in values:
-        _check(axis, value.text, catalog, where)
+        _check(axis, value, catalog, where)
     shown = len(usual) > 1 or values != usual
     ids: list[Any] = _ids(axis, values) if shown else [pytest.HIDDEN_PARAM]
     metafunc.parametrize(axis, values, indirect=True, scope="session", ids=ids)
 
 
-def _check(axis: str, text: str, catalog: Catalog, where: str) -> None:
+def _check(axis: str, value: Wanted, catalog: Catalog, where: str) -> None:
     """Raise UsageError for a value that can name nothing; nothing is opened or probed."""
+    text = value.text
     if axis == "device":
         from .device import parse as parse_device
 
@@ -186,7 +187,7 @@ def _check(axis: str, text: str, catalog: Catalog, where: str) -> None:
         if axis == "dataset":
             from .datasets import check
 
-            check(source)
+            check(source, dict(value.options))
 
 
 def _ids(axis: str, values: Sequence[Wanted]) -> list[str]:

@@ -71,3 +71,8 @@ def seen_folder(folder: Path) -> None:
     mark = folder / ".gitignore"
     if not mark.exists():
         mark.write_text("# nothing is ignored here: these files are to be committed\n", encoding="utf-8")
+
+
+def repository(start: Path) -> Path | None:
+    """The git repository that holds `start`: by its `.git`, without running git."""
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .errors import UnknownName, UsageError
+from .files import repository
 from .settings import Settings
 
 # As `gate/pairs.py` says; it is not loaded by a session that compares nothing.
@@ -132,12 +133,12 @@ def read_settings(config: pytest.Config) -> Settings:
     if option.bench_require_baseline and option.bench_baseline is None:
         raise UsageError("--bench-require-baseline needs --bench-baseline PLACE")
     worker = getattr(config, "workerinput", None) or {}
-    home = (config.inipath.parent if config.inipath else None) or _repository(config.rootpath)
+    home = (config.inipath.parent if config.inipath else None) or repository(config.rootpath)
     reports = (home or config.invocation_params.dir) / "reports"
     kinds = [kind for kind, _ in _places(option.bench_report, "--bench-report")]
     usual_report = () if "html" in kinds else (("html", str(reports / "modelbench.html")),)
     return Settings(
-        root=_repository(config.rootpath) or config.rootpath,
+        root=repository(config.rootpath) or config.rootpath,
         reports_folder=reports,
         stores=_places(option.bench_store, "--bench-store") or (("parquet", str(reports / "data")),),
         reports=(*_places(option.bench_report, "--bench-report"), *usual_report),
@@ -249,11 +250,6 @@ def _places(given: list[str] | None, option: str) -> tuple[tuple[str, str], ...]
             raise UsageError(f"{option} {text!r}: {place} is a folder; name a file in it")
         places.append((kind, place))
     return tuple(places)
-
-
-def _repository(start: Path) -> Path | None:
-    """The git repository that holds `start`: by its `.git`, without running git."""
-    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
 
 
 def _new_session() -> str:

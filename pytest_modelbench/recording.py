@@ -43,7 +43,11 @@ _DEVICE_ERROR = re.compile(r"\b(CUDA|HIP|XPU|NPU) error: (?!out of memory)")
 def begin(item: pytest.Item) -> None:
     """Note when a bench starts its set-up."""
     item.config.stash[SESSION].bench_notes.clear()
-    item.stash[STARTED] = (datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter())
+    item.stash[STARTED] = (_now(), perf_counter())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
@@ -80,7 +84,7 @@ def _let_go(item: pytest.Function, call: pytest.CallInfo[Any], record: Record) -
 
 def _record(item: pytest.Function, call: pytest.CallInfo[Any], report: pytest.TestReport) -> Record:
     session = item.config.stash[SESSION]
-    started_utc, started = item.stash.get(STARTED, ("", perf_counter()))
+    started_utc, started = item.stash.get(STARTED, (_now(), perf_counter()))  # a mark may skip before `begin`
     measure, watch = item.stash.get(MEASURE, None), item.stash.get(WATCH, None)
     run = measure.run if measure else None
     outcome, reason = _outcome(call, report)
@@ -146,7 +150,7 @@ def attach_crash(nodeid: str, report: pytest.TestReport, config: pytest.Config) 
         nodeid=nodeid,
         outcome="error",
         reason=next(iter(str(report.longrepr).splitlines()), "its worker crashed"),
-        started_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started_utc=_now(),
     )
     setattr(report, ATTRIBUTE, to_dict(record))
 

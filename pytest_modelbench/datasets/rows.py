@@ -96,7 +96,7 @@ def decoded(value: Any) -> Any:
     return value.value if isinstance(value, Encoded) else value
 
 
-def sound_values(values: Iterator[Any], name: str, source: Source) -> Iterator[Any]:
+def checked_values(values: Iterator[Any], name: str, source: Source) -> Iterator[Any]:
     """The values as they come. Raises UsageError for a row without one, and for types that cannot be meant together."""
     seen: dict[str, tuple[int, Any]] = {}
     for row, value in enumerate(values, start=1):

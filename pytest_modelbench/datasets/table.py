@@ -53,19 +53,19 @@ class Encoded:
     asked: str = ""
 
     @property
-    def bytes(self) -> bytes:
+    def file_bytes(self) -> bytes:
         """The file as it is."""
         return self.content.read_bytes() if isinstance(self.content, Path) else self.content
 
     @property
     def value(self) -> Any:
         """The decoded picture or sound."""
-        return self.decode(self.bytes)
+        return self.decode(self.file_bytes)
 
     @property
     def digest(self) -> str:
         """Of the file's bytes and what the decoding was asked for."""
-        return sha256(self.bytes).hexdigest() + self.asked
+        return sha256(self.file_bytes).hexdigest() + self.asked
 
 
 class Mapped(Sequence[Any]):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 from ..catalog import Catalog
 from ..errors import StoreError, UsageError
@@ -46,9 +48,10 @@ def opened(
     kind, place = split(text, "parquet")
     if kind == GIT:
         ref, _, folder = place.partition(":")
-        kept = _of_commit(ref, Path(folder) if folder else USUAL, root)
-        store = (catalog or Catalog()).find("store", "parquet")(Path(kept.name))
-        store.kept = kept  # the folder goes when nobody reads it any more
+        kept = Path(tempfile.mkdtemp(prefix="modelbench-baseline-"))
+        store = (catalog or Catalog()).find("store", "parquet")(kept)
+        finalize(store, shutil.rmtree, kept, ignore_errors=True)  # when nobody reads it any more
+        _of_commit(ref, Path(folder) if folder else USUAL, root, kept)
     else:
         store = (catalog or Catalog()).find("store", kind, where=repr(text))(Path(place))
     if hasattr(store, "newest_first"):
@@ -69,22 +72,20 @@ def _of_records(store: Any) -> tuple[Iterator[Sequence[Row]], Callable[[Row], Re
 # -- git
 
 
-def _of_commit(ref: str, folder: Path, root: Path) -> tempfile.TemporaryDirectory[str]:
-    """The files of Records that a commit has in `folder`, in a temporary one; empty where it has none."""
+def _of_commit(ref: str, folder: Path, root: Path, to: Path) -> None:
+    """Write the files of Records that a commit has in `folder` to another one; nothing where it has none."""
     if not _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"):
         raise UsageError(_unknown(ref, root))
-    kept: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="modelbench-baseline-")
     inside = f"{folder.as_posix()}/records"
-    if not _git(root, "ls-tree", ref, "--", inside):
-        return kept
+    if not _git(root, "ls-tree", "--full-tree", ref, "--", inside):
+        return
     with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", f"{ref}:{folder.as_posix()}"))) as files:
-        files.extractall(kept.name, filter="data")
-    first = next(Path(kept.name).glob("records/*.parquet"), None)
+        files.extractall(to, filter="data")
+    first = next(to.glob("records/*.parquet"), None)
     if first is not None and first.read_bytes()[:11] == b"version htt":
         raise StoreError(
             f"git:{ref}: its Records are pointers of Git LFS, not files; run git lfs pull, and give a folder"
         )
-    return kept
 
 
 def _unknown(ref: str, root: Path) -> str:

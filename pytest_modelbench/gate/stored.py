@@ -79,14 +79,24 @@ class Baseline:
         return good, bad[0] if bad else ""
 
 
-def judge(record: Record, baseline: Baseline, fail: str | None, strict: bool, required: bool) -> tuple[Verdict, ...]:
+def judge(
+    record: Record,
+    baseline: Baseline,
+    fail: str | None,
+    strict: bool,
+    required: bool,
+    numbers: Mapping[str, float] | None = None,
+) -> tuple[Verdict, ...]:
     """The Verdicts of a Record: one a quantity that is judged, or one that says why none is.
+
+    `numbers` are those of the Record by quantity, where its raw ones are not at hand.
 
     A bench that did not pass is `invalid` where something else ran than was asked, and `missing` where the baseline
     has it and it was skipped here; what failed, ran out of memory or was in error has no verdict: the test says it.
     """
     if record.outcome == "passed":
-        found = _judged(record, baseline, limits_of(fail, record.tolerance))
+        known = measured(record) if numbers is None else numbers
+        found = _judged(record, known, baseline, limits_of(fail, record.tolerance))
     else:
         found = _unmeasured(record, baseline)
     return tuple(with_consequence(verdict, strict=strict, required=required) for verdict in found)
@@ -101,13 +111,14 @@ def _unmeasured(record: Record, baseline: Baseline) -> list[Verdict]:
     return []
 
 
-def _judged(record: Record, baseline: Baseline, limits: Mapping[str, Limit]) -> Sequence[Verdict]:
+def _judged(
+    record: Record, numbers: Mapping[str, float], baseline: Baseline, limits: Mapping[str, Limit]
+) -> Sequence[Verdict]:
     if not baseline:
         return [_without_numbers(record, "missing", f"there are no Records at {baseline.place}")]
     rows, why = baseline.of(record)
     if not rows:
         return [_without_numbers(record, "incomparable" if why else "new", why)]
-    numbers = measured(record)
     quantities = {name: found for name, found in QUANTITIES.items() if name in limits and name in numbers}
     tests = baseline.suite * max(len(quantities), 1)
     rewritten = rows[0]["source_digest"] not in (None, record.source_digest)

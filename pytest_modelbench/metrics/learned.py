@@ -54,9 +54,7 @@ def bertscore(
 
 
 def _layers(model: str) -> int:
-    from transformers import AutoConfig
-
-    return int(AutoConfig.from_pretrained(_local(model)).num_hidden_layers)
+    return int(_config(model).num_hidden_layers)
 
 
 @metric("points", "higher", requires=("torch", "transformers"))
@@ -86,7 +84,7 @@ def toxicity(
     """How probably each text is toxic, as a classifier finds; the score is the mean. No references are needed.
 
     `label` is the checkpoint's name for it. Each label has a probability of its own where the checkpoint says that
-    several may hold (`multi_label_classification`), else all share one.
+    several may hold (`multi_label_classification`), as Detoxify's do, else all share one.
     """
     said = texts("toxicity", "predictions", predictions)
     logits, labels = _classified("toxicity", model, said, tell)
@@ -94,13 +92,13 @@ def toxicity(
         raise UsageError(f"toxicity: {model!r} has no label {label!r} (it has: {', '.join(labels)}): give label=")
     import torch
 
-    several = len(labels) == 1 or _of(model).problem_type == "multi_label_classification"
+    several = len(labels) == 1 or model == TOXIC or _config(model).problem_type == "multi_label_classification"
     values = torch.tensor(logits)
     shares = values.sigmoid() if several else values.softmax(-1)
     return [float(value) for value in shares[:, labels.index(label)]]
 
 
-def _of(model: str) -> Any:
+def _config(model: str) -> Any:
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(_local(model))

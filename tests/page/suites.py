@@ -39,7 +39,7 @@ def _record(draw: random.Random, bench: int, variant: str, batch: int, seconds: 
     record = Record(
         name, axes, f"{name}[{variant}-{batch}]", "passed",
         timing=Timing("repeat", rounds, started, first_call_seconds=4 * seconds),
-        counts={"tokens": 64.0},
+        counts={"tokens": 64.0 if variant != "int8" else 6_400.0},
         scores={"contains": Score(round(0.9 + 0.1 * draw.random(), 3), "ratio", "higher", (1.0, 0.0, 1.0))},
         memory=Memory(process_peak_bytes=round(2**29 * (1 + draw.random()))),
         environment=ENVIRONMENT, session="s1", started_utc="2026-01-31T10:00:00Z", wall_seconds=1.0,

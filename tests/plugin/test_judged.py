@@ -116,3 +116,17 @@ def test_a_template_that_names_nothing_ends_before_it_is_timed(session):
     row = session[1]["bad_data"]
     assert row["outcome"] == "error"
     assert "template '{qestion}' names 'qestion', and the columns are question, answer" in row["reason"]
+
+
+def test_an_option_that_no_dataset_has_stops_collection(pytester):
+    pytester.makepyfile(
+        bench_a="""
+        import pytest
+
+        @pytest.mark.datasets("./q.csv", tmplate="{question}")
+        def bench_a(dataset, measure): ...
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*unknown dataset option 'tmplate' in './q.csv'; did you mean 'template'?*"])

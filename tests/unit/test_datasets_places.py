@@ -273,6 +273,12 @@ def test_a_site_that_is_not_reached():
             opened(f"http://127.0.0.1:{taken.getsockname()[1]}/q.csv")
 
 
+def test_a_cloud_whose_client_is_not_installed(monkeypatch):
+    monkeypatch.setattr("pytest_modelbench.declare.find_spec", lambda name: None if name == "gcsfs" else name)
+    with pytest.raises(Unavailable, match=r'needs gcsfs: pip install "pytest-modelbench\[gs\]"'):
+        opened("gs://bucket/q.csv")
+
+
 def test_no_password_gets_into_a_source():
     with pytest.raises(UsageError, match="names a user: leave that to fsspec's own configuration") as caught:
         parse("https://me:secret@example.org/q.csv")
@@ -293,6 +299,7 @@ def bucket(monkeypatch):
         ("AWS_ACCESS_KEY_ID", "anyone"),
         ("AWS_SECRET_ACCESS_KEY", "anything"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("NO_PROXY", "127.0.0.1"),
     ):
         monkeypatch.setenv(name, value)
     import s3fs

@@ -17,14 +17,14 @@ from ...svg import Scale, bar, bar_axis, bar_scale
 #: Columns that are there where a row has them: text of the row, head, class, the word beside it on a telephone.
 _OPTIONAL = (
     ("spread", "Spread", "spread_ratio", "spread"), ("against", f"Against {REFERENCE}", "against", ""),
-    ("throughput", "Throughput", "", ""), ("ttft", "ttft", "", "ttft"), ("peak", "Peak memory", "", "peak"),
+    ("throughput", "Throughput", "rate", ""), ("ttft", "ttft", "", "ttft"), ("peak", "Peak memory", "", "peak"),
     ("score", "Score", "", "score"),
 )  # fmt: skip
 
 
-def row_id(record: Record) -> str:
+def row_id(row: Row) -> str:
     """What a link says of a row: the same in every session, so that a link to it outlives the page."""
-    return sha256(record.key.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    return sha256(row.columns["key"].encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def name(record: Record) -> str:
@@ -47,7 +47,7 @@ def typeset(text: str) -> str:
 def linked(row: Row, said: str, inner: str) -> str:
     """A mark of a picture that leads to its row and says what it is."""
     words = escape(visible(said))
-    return f'<a href="#results" data-row="{row_id(row.record)}" aria-label="{words}"><title>{words}</title>{inner}</a>'
+    return f'<a href="#results" data-row="{row_id(row)}" aria-label="{words}"><title>{words}</title>{inner}</a>'
 
 
 def left_out(total: int, most: int, what: str) -> str:
@@ -74,6 +74,11 @@ def compared(groups: Sequence[Group], opened: set[str], shown: Sequence[Row]) ->
     cut = [(group, [row for row in group.rows if id(row) in there]) for group in groups]
     columns = [column for column in _OPTIONAL if any(row.texts[column[0]] for row in shown)]
     return {"columns": columns, "groups": [_table(group, rows, opened) for group, rows in cut if rows]}
+
+
+def noted(row: Row, all_simulated: bool) -> str:
+    """Its caveats, in one word each; what the page says of all benches is not said again of each."""
+    return ", ".join(kind for kind in row.kinds if not (all_simulated and kind == "simulated"))
 
 
 def said_of(group: Group) -> list[str]:
@@ -109,7 +114,7 @@ def _row(row: Row, scale: Scale | None, opened: set[str]) -> dict[str, Any]:
         known = dict.fromkeys(known, "") | {"median": record.outcome if record.outcome != "passed" else "not timed"}
     elif scale:
         plot = bar(columns["median_seconds"], columns["p5_seconds"], columns["p95_seconds"], scale, reference)
-    place = row_id(record)
+    place = row_id(row)
     return {
         **known,
         "class": Markup(' class="off"' if not row.measured else ' class="ref"' if reference else ""),

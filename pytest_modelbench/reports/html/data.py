@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from ... import said
@@ -26,7 +27,7 @@ from ...record import CAVEATS
 from ...results import Results
 from ...summary import throughput
 from ...verdict import Verdicts
-from .compare import row_id, said_of, typeset
+from .compare import noted, row_id, said_of, typeset
 
 #: Rows up to which the block is text that a reader of the source can read (chosen here: of 1,000 rows it is 225 kB of
 #: text and 83 kB deflated).
@@ -90,12 +91,13 @@ def block(results: Results, groups: Sequence[Group]) -> dict[str, Any]:
     text = "{" + ",".join(f'"{name}":{value}' for name, value in parts.items()) + "}"
     deflated = len(rows) > PLAIN_ROWS
     if deflated:
-        text = base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+        text = base64.b64encode(zlib.compress(text.encode(), 4)).decode()
     return {"text": Markup(text.replace("<", "\\u003c")), "deflated": deflated}
 
 
 def _columns(results: Results, groups: Sequence[Group], rows: Sequence[tuple[int, Row]]) -> Iterable[str]:
     every = [row for _, row in rows]
+    all_simulated = all(row.record.simulated for row in every)
     nodes = [row.record.nodeid.partition("[") for row in every]
     words: dict[str, Iterable[str]] = {
         "label": (row.label for row in every),
@@ -105,16 +107,18 @@ def _columns(results: Results, groups: Sequence[Group], rows: Sequence[tuple[int
         "outcome": (row.record.outcome for row in every),
         "reason": (" ".join(row.record.reason.split())[:300] for row in every),
         "caveats": ("; ".join(row.caveats) for row in every),
+        "kinds": (noted(row, all_simulated) for row in every),
         "score_of": (groups[place].score for place, _ in rows),
     }
     axes = dict.fromkeys(name for row in every for name in row.record.axes)
     words |= {f"axis:{name}": [row.record.axes.get(name, "") for row in every] for name in axes}
-    yield _object(name="id", values=_json([row_id(row.record) for row in every]))
+    yield _object(name="id", values=_json([row_id(row) for row in every]))
     yield _object(name="group", values=_json([place for place, _ in rows]))
     yield from (_words(name, values) for name, values in words.items())
     yield from _rates(every)
-    for number in NUMBERS:
-        yield from _numbers(number, [row.columns[number.name] for row in every])
+    numbers = map(itemgetter(*(number.name for number in NUMBERS)), (row.columns for row in every))
+    for number, values in zip(NUMBERS, zip(*numbers, strict=True), strict=False):  # no row, no column
+        yield from _numbers(number, values)
     yield from _scores(rows, groups)
     if results.verdicts is not None:
         yield from _verdicts(results.verdicts, every)
@@ -146,15 +150,17 @@ def _scores(rows: Sequence[tuple[int, Row]], groups: Sequence[Group]) -> Iterabl
 
 
 def _verdicts(verdicts: Verdicts, rows: Sequence[Row]) -> Iterable[str]:
-    """The worst verdict of each row, the words of all of them to filter by, and the change of the worst."""
+    """The worst verdict of each row, the words of all of them to filter by, and the change of its time."""
     worst = said.by_bench(verdicts)
     every: dict[str, list[str]] = {}
     for verdict in verdicts:
         every.setdefault(verdict.key, []).extend((verdict.word, verdict.said))
-    of = [worst.get(row.record.key) for row in rows]
+    of = [worst.get(row.columns["key"]) for row in rows]
     yield _words("verdict", [found.said if found else "" for found in of])
     yield _words("verdict_word", [found.word if found else "" for found in of])
-    yield _words("said", [" ".join(dict.fromkeys(every.get(row.record.key, ()))) for row in rows])
+    yield _words("said", [" ".join(dict.fromkeys(every.get(row.columns["key"], ()))) for row in rows])
+    times = {verdict.key: verdict for verdict in verdicts if verdict.quantity == "seconds"}
+    of = [times.get(row.columns["key"]) for row in rows]
     yield from _numbers(
         _Number("change", "Change", "text", shown=True), [found.change if found else None for found in of]
     )
@@ -174,7 +180,7 @@ def _history(history: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> Itera
     lines = []
     for row in rows:
         now = row.columns["median_seconds"]
-        past = earlier.get(row.record.key, [])[1 - MOST_SESSIONS :]
+        past = earlier.get(row.columns["key"], [])[1 - MOST_SESSIONS :]
         lines.append([round(1000 * value / now) for value in [*past, now]] if now and past else None)
     yield _object(name="history", head="Trend", values=_json(lines))
 
@@ -189,11 +195,13 @@ def _numbers(number: _Number, values: Sequence[float | None]) -> Iterable[str]:
 
 
 def _digits(places: str, value: float | None) -> str:
-    return "null" if value is None or not math.isfinite(value) else format(value, places)
+    if value is None or not math.isfinite(value):
+        return "null"
+    return f"{value:.0f}" if abs(value) >= 1e6 else format(value, places)  # a whole part is never cut
 
 
-#: What the page also shows without its script has two digits more: rounded twice, three of them could differ.
-_SHOWN, _OTHER = partial(_digits, ".6g"), partial(_digits, ".4g")
+#: What the page also shows without its script has twice the digits: rounded twice, the last of three could differ.
+_SHOWN, _OTHER = partial(_digits, ".8g"), partial(_digits, ".4g")
 
 
 def _words(name: str, values: Iterable[str]) -> str:

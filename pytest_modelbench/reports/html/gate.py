@@ -7,7 +7,7 @@ and half as long are as far from zero; scores stand in points, in a table of the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ... import said
@@ -26,7 +26,7 @@ _WIDEST = math.log(1.5)
 _HEIGHT = 24
 
 
-def gate(verdicts: Verdicts | None, ids: dict[str, str]) -> dict[str, Any]:
+def gate(verdicts: Verdicts | None, ids: Mapping[str, str]) -> dict[str, Any]:
     """What the template shows of the verdicts; `ids` are those of the rows, by key."""
     if verdicts is None:
         return {"gate": None}
@@ -66,7 +66,7 @@ def _alarms(verdicts: Verdicts) -> Iterable[str]:
         yield words[0].upper() + words[1:] + "."
 
 
-def _table(title: str, judged: Sequence[Verdict], of: Verdicts, ids: dict[str, str]) -> dict[str, Any] | None:
+def _table(title: str, judged: Sequence[Verdict], of: Verdicts, ids: Mapping[str, str]) -> dict[str, Any] | None:
     from markupsafe import Markup
 
     if not judged:
@@ -83,12 +83,12 @@ def _table(title: str, judged: Sequence[Verdict], of: Verdicts, ids: dict[str, s
     }
 
 
-def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: dict[str, str]) -> dict[str, Any]:
+def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: Mapping[str, str]) -> dict[str, Any]:
     from markupsafe import Markup
 
     why = verdict.reason
     if not why and verdict.word == "unclear" and verdict.detectable is not None:
-        why = f"would have seen {said.detectable(verdict)}"
+        why = seen(verdict)
     limit = typeset(said.limit(verdict))
     fails = f"limit {limit}{': fails' if verdict.failing else ''}" if limit else "fails" if verdict.failing else ""
     return {
@@ -103,6 +103,13 @@ def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: dict[str, str]) -> d
         "n": verdict.items if verdict.items is not None else verdict.pairs if verdict.pairs is not None else "",
         "why": "; ".join(part for part in (fails, why, "advisory" if verdict.advisory else "") if part),
     }
+
+
+def seen(verdict: Verdict) -> str:
+    """The smallest change that would have been seen; beyond twice its number says nothing."""
+    if verdict.detectable is None or said.is_score(verdict) or verdict.detectable <= 1:
+        return f"would have seen {said.detectable(verdict)}"
+    return "too noisy: not even twice as long would have been seen"
 
 
 def _not_judged(verdicts: Iterable[Verdict]) -> Iterable[dict[str, str]]:

@@ -286,7 +286,7 @@
     const said = `${past.length} sessions, from ${percent(low / 1000)} to ${percent(high / 1000)} of this one`;
     return svg("svg", { class: "trend", width: 80, height: 18, role: "img", "aria-label": said }, svg("title", {}, said), svg("path", { class: "line", d }));
   };
-  const note = (row) => [of("caveats", row), of("reason", row)].filter(Boolean).join("; ");
+  const note = (row) => [of("kinds", row), of("reason", row)].filter(Boolean).join("; ");
   const verdictCell = (row) => (of("verdict", row) ? el("b", { class: `v-${of("verdict_word", row)}` }, of("verdict", row)) : "");
   //: Every column: its head, whether it is there without being asked for, its cell, and what it sorts by.
   const table = {
@@ -385,7 +385,7 @@
     const kinds = Object.keys(data.meanings).filter((kind) => of("caveats", row).includes(kind));
     const charts = drawn ? all(":scope > .drawing", drawn).map((chart) => chart.cloneNode(true)) : [];
     return el("tr", { class: "panel" }, el("td", { colspan: names.length },
-      el("p", {}, el("b", {}, of("call", row).replace(/^::/, "")), ` ${of("outcome", row)}`, note(row) && `: ${note(row)}`),
+      el("p", {}, el("b", {}, of("call", row).replace(/^::/, "")), ` ${of("outcome", row)}`, [of("caveats", row), of("reason", row)].filter(Boolean).map((said) => `; ${said}`)),
       kinds.map((kind) => el("p", { class: "note" }, `${kind}: ${data.meanings[kind]}`)),
       of("caveats", row).includes("imported from ") ? [] : el("p", { class: "again" }, el("code", {}, command), " ", copy),
       el("dl", { class: "facts" }, facts.map((column) => [el("dt", {}, column.head), el("dd", {}, textOf(column.name, row))])),

@@ -66,7 +66,8 @@ class Parquet:
             records = [record for record in records if (record.record_id, record.started_utc) not in stored]
         if not records:
             return
-        stem = f"{file_word(min(record.started_utc for record in records))}-{file_word(session)}"
+        started = min((record.started_utc for record in records if record.started_utc), default="")
+        stem = f"{file_word(started)}-{file_word(session)}"
         parts = (f"{stem}{part}.parquet" for part in chain([""], (f"-{number}" for number in count(2))))
         replaced = self._replaced()
         name = next(name for name in parts if name not in replaced and not (self.place / "records" / name).exists())
@@ -77,7 +78,8 @@ class Parquet:
 
     def append_verdicts(self, session: str, verdicts: Verdicts) -> None:
         """Keep what the gate said of a session, whose Records are stored. Raises StoreError as `append` does."""
-        name = next(self._of_session(session)).name
+        path = next(self._of_session(session))
+        name = f"{path.stem.partition('-')[0]}-{file_word(session)}.parquet" if is_compact(path) else path.name
         with written_to(self.place, "verdicts"):
             (self.place / "verdicts").mkdir(exist_ok=True)
             write_verdicts(self.place / "verdicts" / name, verdicts)
