@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from .quantity import ABSENT, digits, text, unit_for
 from .verdict import WORDS, Verdict, Verdicts
 
-#: Units of scores that are shares of one: a point is a hundredth of it. Of any other score it is one of its unit.
-SHARES = {"ratio", "share"}
+#: Units of scores that lie about zero to one: a point is a hundredth of it. Of any other score it is one of its unit.
+SHARES = {"ratio", "share", "cosine", "correlation"}
 #: Verdicts without numbers that compare anything.
 NOT_JUDGED = ("new", "missing", "incomparable", "invalid")
 
