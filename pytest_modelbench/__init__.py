@@ -23,6 +23,7 @@ _PUBLIC = {
     "Verdict": "verdict",
     "Dataset": "datasets",
     "Run": "measure",
+    "Judged": "scores",
     "ModelbenchError": "errors",
 }
 
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     from .measure import Run
     from .record import Caveat, DatasetFacts, ModelFacts, Record, Score
     from .results import Results
+    from .scores import Judged
     from .verdict import Verdict
 
 __all__ = [
     "Caveat",
     "Dataset",
     "DatasetFacts",
+    "Judged",
     "ModelFacts",
     "ModelbenchError",
     "Record",

@@ -17,7 +17,7 @@ _Z = 1.96
 _DRAWS = 2000
 #: Under this many items that are not just right or wrong, percentiles of resampled means are too narrow (Efron &
 #: Tibshirani, An Introduction to the Bootstrap, section 13.3, show it at n = 10).
-_LEAST_ITEMS = 10
+LEAST_ITEMS = 10
 #: Of a mean of items, and of a score that was stored as text.
 _ROUNDING = 1e-9
 
@@ -36,18 +36,19 @@ def difference_interval(before: Score, after: Score) -> tuple[float, float] | No
     if not after.items or len(before.items) != len(after.items):
         return None
     if {*before.items, *after.items} <= {0.0, 1.0}:
-        return _of_shares(before.items, after.items)
-    if len(after.items) < _LEAST_ITEMS:
+        return of_shares(before.items, after.items)
+    if len(after.items) < LEAST_ITEMS:
         return None
     if all(_near(_mean(score.items), score.value) for score in (before, after)):
-        return _of_means(before.items, after.items)
+        return of_means(before.items, after.items)
     if all(_near(math.exp(_mean(score.items)), score.value) for score in (before, after)):
-        low, high = _of_means(before.items, after.items)
+        low, high = of_means(before.items, after.items)
         return before.value * math.expm1(low), before.value * math.expm1(high)
     return None
 
 
-def _of_shares(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+def of_shares(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+    """The interval of the difference of two shares, by items that are 0 or 1."""
     n = len(after)
     won = sum(new > old for old, new in zip(before, after, strict=True))
     lost = sum(new < old for old, new in zip(before, after, strict=True))
@@ -56,8 +57,8 @@ def _of_shares(before: Sequence[float], after: Sequence[float]) -> tuple[float, 
     return max(up - down - half, -1.0), min(up - down + half, 1.0)
 
 
-def _of_means(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
-    """The seed is fixed, so that a table is the same each time it is printed."""
+def of_means(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+    """The interval of the difference of two means; the seed is fixed, so that a verdict holds."""
     import numpy
 
     differences = numpy.asarray(after) - numpy.asarray(before)

@@ -36,7 +36,7 @@ class Judged:
 
     value: float
     #: What can be said of each item alone; for a paired test.
-    items: tuple[float, ...] = ()
+    items: Sequence[float] = ()
     #: The value of a sample of the `n` items, by their places (some more than once); the interval is made of many.
     again: Callable[[Sequence[int]], float] | None = None
     n: int = 0

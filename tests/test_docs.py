@@ -3,6 +3,7 @@
 Pages of tutorial/ and how-to/ quote bench files: tests/examples/test_examples.py runs those and checks the quotes.
 """
 
+import argparse
 import ast
 import inspect
 import json
@@ -13,6 +14,7 @@ import sys
 import tomllib
 import typing
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 
@@ -94,6 +96,16 @@ def error_names(root=errors.ModelbenchError):
 GOLDEN = record.from_dict(json.loads((ROOT / "tests/golden/record-v1.json").read_text()))
 
 
+def command_options():
+    """Of each command; `--help` is of all."""
+    found = set()
+    for name in commands.COMMANDS:
+        parser = argparse.ArgumentParser(add_help=False)
+        import_module(f"pytest_modelbench.commands.{name.replace('-', '_')}").add_arguments(parser)
+        found |= {option for action in parser._actions for option in action.option_strings}
+    return sorted(found)
+
+
 def column_names(folder):
     Parquet(folder).append([GOLDEN])
     names = [name for file in folder.glob("*/*.parquet") for name in parquet.read_schema(file).names]
@@ -108,6 +120,7 @@ THERE_IS = {
     **{kind: list(names) for kind, names in BUILT_IN.items()},
     "mode": list(MODES),
     "command": list(commands.COMMANDS),
+    "option of a command": command_options(),
     "task": [task.name for task in TASKS],
     "public name": list(pytest_modelbench.__all__),
     "caveat": list(record.CAVEATS),

@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Copy a session at a time: what a store holds need not fit in memory."""
+    """Copy a session at a time, with what the gate said of it: what a store holds need not fit in memory."""
     source, target = arguments.source, store_at(arguments.target)
+    verdicts = getattr(store_at(source), "verdicts", lambda session: None)
     if vars(store_at(source)) == vars(target) and type(store_at(source)) is type(target):
         raise UsageError(f"{source} and {arguments.target} are one place")
     only = named(arguments.session, [str(row["session"]) for row in rows_at(source)]) if arguments.session else None
@@ -32,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     for session, records in sessions_at(source):
         if only in (None, session):
             target.append(records)
+            if hasattr(target, "append_verdicts") and (said := verdicts(session)):
+                target.append_verdicts(session, said)
             number, sessions = number + len(records), sessions + 1
     what = f"{number:,} Record{'' if number == 1 else 's'} of {sessions:,} session{'' if sessions == 1 else 's'}"
     say(f"{what} of {source} are in {arguments.target}")

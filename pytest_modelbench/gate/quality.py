@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..paired import LEAST_ITEMS, of_means, of_shares
 from ..record import Score
 from ..said import change, point
 from ..verdict import Verdict, Word
@@ -21,13 +22,6 @@ from .quantities import SCORE, harm
 #: The chance that a loss which is none is called one; both sides of the usual 5 %. Greedy outputs of identical code
 #: differ in no item, so a suite does not multiply it.
 TAIL = 0.025
-#: The normal distribution's 97.5 % quantile.
-_Z = 1.96
-#: Draws of the bootstrap: its 2.5 % quantile is then known to 0.35 % (the binomial's error), and takes 10 ms.
-_DRAWS = 2000
-#: Under this many items that are not just right or wrong, percentiles of resampled means are too narrow (Efron &
-#: Tibshirani, An Introduction to the Bootstrap, section 13.3, show it at n = 10): no difference is called one.
-_LEAST_ITEMS = 10
 # Rounding of a mean of items, and of a score that was stored as text.
 _ROUNDING = 1e-9
 
@@ -107,18 +101,12 @@ def _is_binary(before: Score, after: Score) -> bool:
 
 
 def _binary(before: Sequence[float], after: Sequence[float]) -> _Paired:
-    """McNemar's exact test, and Bonett & Price's interval of the difference of paired shares.
-
-    The interval: Bonett & Price 2012, "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based
-    on Paired Data", Journal of Educational and Behavioral Statistics 37.
-    """
-    n = len(after)
+    """McNemar's exact test, and the interval of the difference of paired shares."""
     won = sum(new > old for old, new in zip(before, after, strict=True))
     lost = sum(new < old for old, new in zip(before, after, strict=True))
-    up, down = (won + 1) / (n + 2), (lost + 1) / (n + 2)
-    half = _Z * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
     alone = math.ceil(-math.log2(TAIL))  # so many items lost and none won are no coin's doing: 6
-    return _Paired(up - down - half, up - down + half, mcnemar(won, lost) <= TAIL, won + lost, alone / n)
+    low, high = of_shares(before, after)
+    return _Paired(low, high, mcnemar(won, lost) <= TAIL, won + lost, alone / len(after))
 
 
 def mcnemar(won: int, lost: int) -> float:
@@ -132,17 +120,12 @@ def mcnemar(won: int, lost: int) -> float:
 
 
 def _bootstrap(before: Sequence[float], after: Sequence[float]) -> _Paired:
-    """Means of the items' differences, drawn again with replacement; the seed is fixed, so a verdict holds."""
-    import numpy as np
-
-    differences = np.asarray(after) - np.asarray(before)
-    n, differing = len(differences), int(np.count_nonzero(differences))
+    """Means of the items' differences, drawn again with replacement."""
+    differing = sum(new != old for old, new in zip(before, after, strict=True))
     if not differing:
         return _Paired(0.0, 0.0, False, 0, None)
-    random = np.random.default_rng(20040725)  # any number; a fixed one
-    means = np.array([differences[random.integers(0, n, n)].mean() for _ in range(_DRAWS)])
-    low, high = (float(end) for end in np.quantile(means, [TAIL, 1 - TAIL]))
-    return _Paired(low, high, n >= _LEAST_ITEMS and low * high > 0, differing, (high - low) / 2)
+    low, high = of_means(before, after)
+    return _Paired(low, high, len(after) >= LEAST_ITEMS and low * high > 0, differing, (high - low) / 2)
 
 
 def _mean(items: Sequence[float]) -> float:

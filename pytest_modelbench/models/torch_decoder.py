@@ -205,7 +205,7 @@ class TorchDecoder:
 
     @cached_property
     def _compiled_pass(self) -> Any:
-        """A forward of whole texts: of any size with one compilation, or the module itself."""
+        """A forward of whole texts, compiled for the first size and then for any, or the module itself."""
         import torch
 
         if self.compiled is None:

@@ -119,8 +119,11 @@ def _one(results: Results, asked: dict[str, str], has: Callable[[Record], bool],
     """The passed Record that has it; a number of one bench must not stand for another's."""
     found = [record for record in chosen(results.records, asked) if record.outcome == "passed" and has(record)]
     if len(found) > 1:
+        name = title(found[0])
+        if len({record.bench for record in found if title(record) == name}) > 1:
+            name = found[0].bench  # two files have a function of this name
         axes = "&".join(f"{name}={short(value)}" for name, value in found[0].axes.items())
-        example = f"?bench={title(found[0])}" + (f"&{axes}" if axes else "")
+        example = f"?bench={name}" + (f"&{axes}" if axes else "")
         raise UsageError(f"{len(found)} benches have {what}: choose one in the place of the badge, such as {example}")
     return found[0] if found else None
 

@@ -12,6 +12,7 @@ from records import FULL, ended, timed
 from pytest_modelbench.__main__ import COMMANDS, main
 from pytest_modelbench.record import from_dict
 from pytest_modelbench.stores.parquet import Parquet
+from pytest_modelbench.verdict import Verdict, Verdicts
 
 LATER = "2026-02-01T10:00:00Z"
 
@@ -161,6 +162,15 @@ def test_copy_is_whole_and_can_be_repeated(store, capsys, tmp_path):
             f"3 Records of 2 sessions of {store} are in parquet:else/where"
         ]
     assert list(Parquet("else/where").records()) == list(Parquet(store).records())
+
+
+def test_what_the_gate_said_is_copied_too(store, capsys):
+    slower = Verdict(FULL.key, FULL.nodeid, "seconds", "slower", change=0.1, failing=True)
+    said_of = Verdicts((slower,), "main", "h", "stored")
+    Parquet(store).append_verdicts(FULL.session, said_of)
+    said(capsys, "copy", str(store), "other")
+    assert Parquet("other").verdicts(FULL.session) == said_of
+    assert Parquet("other").verdicts("s1") is None
 
 
 def test_copy_of_one_session(store, capsys):

@@ -52,6 +52,9 @@ def test_a_month_becomes_one_file_of_each_table_and_reads_the_same(store):
         assert record in list(again.records(record.session))
         assert again.slim({"record_id": record.record_id, "session": record.session}).scores == record.scores
     assert again.verdicts(session("02")[0].session) == SAID
+    again.append_verdicts(session("03")[0].session, SAID)
+    assert again.verdicts(session("03")[0].session) == SAID
+    assert again.verdicts(session("01")[0].session) is None
 
 
 def test_sessions_come_one_by_one_the_newest_first(store):

@@ -78,7 +78,8 @@ class Parquet:
 
     def append_verdicts(self, session: str, verdicts: Verdicts) -> None:
         """Keep what the gate said of a session, whose Records are stored. Raises StoreError as `append` does."""
-        name = next(self._of_session(session)).name
+        path = next(self._of_session(session))
+        name = f"{path.stem.partition('-')[0]}-{file_word(session)}.parquet" if is_compact(path) else path.name
         with written_to(self.place, "verdicts"):
             (self.place / "verdicts").mkdir(exist_ok=True)
             write_verdicts(self.place / "verdicts" / name, verdicts)
