@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from . import svg
+from .caveats import SLOWED_BY
 from .groups import Row, interval_text, score_text
 from .phases import spans
 from .provenance import fact_text
@@ -92,13 +93,25 @@ def _timeline(record: Record) -> Chart | None:
     panels = [svg.panel(f"{s.name} ({s.sampler})", s.unit, s.at_ns, s.values, span) for s in shown[:MOST_PANELS]]
     more = f" {len(shown) - MOST_PANELS} more quantities are in the samples file." if len(shown) > MOST_PANELS else ""
     samples = sum(len(series.values) for series in shown)
+    slowed = _slowed(record)
     prefills = [(part.start_ns, part.end_ns) for part in spans(record) if part.phase == "prefill"]
     darker = " The dark part of a round is prefill." if prefills else ""
+    darker += " Hatched: the device slowed itself down." if slowed else ""
     return Chart(
         "The device meanwhile",
-        "".join(panels) + svg.time_axis(span, starts, seconds, loops, prefills),
+        "".join(panels) + svg.time_axis(span, starts, seconds, loops, prefills, slowed),
         f"{samples:,} samples; no line is drawn across a gap in sampling.{darker}{more}",
     )
+
+
+def _slowed(record: Record) -> list[tuple[int, int]]:
+    """When a sample said that the device slowed itself down: from each such sample to the next one."""
+    found: list[tuple[int, int]] = []
+    for series in record.samples:
+        if (series.sampler, series.name) == ("nvml", "clock_event_reasons"):
+            steps = zip(series.at_ns, series.at_ns[1:], series.values, strict=False)
+            found += [(at, after) for at, after, value in steps if int(value) & sum(SLOWED_BY)]
+    return found
 
 
 def _panel_place(series: Series) -> int:

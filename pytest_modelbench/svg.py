@@ -171,6 +171,7 @@ def time_axis(
     seconds: Sequence[float],
     loops: int,
     marked: Sequence[tuple[int, int]] = (),
+    hatched: Sequence[tuple[int, int]] = (),
 ) -> str:
     """The time axis under the panels, and the rounds as bands on it; `marked` parts of them are darker."""
     x = Scale(*span, LEFT, RIGHT)
@@ -185,12 +186,18 @@ def time_axis(
     # narrower than half a unit they could not be told from each other
     parts = [(x(start), x(end)) for start, end in marked if x(end) - x(start) >= 0.5]
     darker = "".join(f"M{start:.1f} 2H{end:.1f}V8H{start:.1f}Z" for start, end in parts)
+    hatch = "".join(f"M{x(start):.1f} 10.5H{x(end):.1f}" for start, end in hatched)
     whole = (span[1] - span[0]) / 1e9
     unit = unit_for("seconds", [whole])
     marks = [(span[0] + int(mark * 1e9), number(mark / unit.scale)) for mark in ticks(0, whole, 4)]
     return chart(
         f"the rounds over {text(whole, unit)}",
-        _view(f'<path class="band" d="{drawn}"/>' + (f'<path class="part" d="{darker}"/>' if darker else ""), 26)
+        _view(
+            f'<path class="band" d="{drawn}"/>'
+            + (f'<path class="part" d="{darker}"/>' if darker else "")
+            + (f'<path class="slowed" d="{hatch}"/>' if hatch else ""),
+            26,
+        )
         + f'<text class="t1" x="{LEFT - 5}" y="9">rounds</text>'
         + f'<g class="times">{x_text(marks, x, unit.name, y=22)}</g>',
         26,

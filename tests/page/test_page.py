@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from suites import costed, grid, judged, past, suite
 
+from pytest_modelbench.groups import side_by_side
 from pytest_modelbench.record import Caveat
 from pytest_modelbench.reports.html import MOST_ROWS
 from pytest_modelbench.reports.html.compare import row_id
@@ -151,7 +152,8 @@ def test_an_address_brings_everything_back_and_what_it_does_not_know_is_ignored(
     assert tab.locator("th.median_seconds").get_attribute("aria-sort") == "descending"
     assert tab.input_value("#find") == "int8"
     assert tab.locator("th.against").inner_text() == "Against onnx"
-    tab = opened(records, f"#row={row_id(records[900])}")
+    last = next(row for group in side_by_side(records) for row in group.rows if row.record is records[900])
+    tab = opened(records, f"#row={row_id(last)}")
     tab.wait_for_selector("#live tr.panel")
     assert tab.locator("tr.open").is_visible()
     assert tab.evaluate("document.querySelector('tr.open').getBoundingClientRect().top < innerHeight")

@@ -49,6 +49,16 @@ def test_the_timeline_shows_prefill():
     assert "prefill" not in plain.said
 
 
+def test_the_timeline_hatches_when_the_device_slowed_itself_down():
+    # idle (0x1) is no slowing, a power cap (0x4) is
+    reasons = Series("nvml", "clock_event_reasons", "bitmask", (10 * S, 11 * S, 12 * S), (4.0, 1.0, 4.0))
+    timeline = charts(replace(RECORD, samples=(reasons,)))[-1]
+    assert timeline.svg.count('class="slowed"') == 1
+    assert "Hatched: the device slowed itself down." in timeline.said
+    idle = charts(replace(RECORD, samples=(replace(reasons, values=(1.0, 1.0, 1.0)),)))[-1]
+    assert "slowed" not in idle.svg + idle.said
+
+
 def test_the_timeline_shows_the_device_first_and_counters_last():
     names = ["resident_bytes", "cpu_seconds", "energy_joules", "mine", "power_watts", "sm_activity_ratio"]
     samples = tuple(Series("s", name, "", (10 * S, 11 * S), (1.0, 2.0)) for name in names)

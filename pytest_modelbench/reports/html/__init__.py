@@ -67,10 +67,11 @@ def _context(results: Results) -> dict[str, Any]:
     groups = side_by_side(records)
     rows = sorted((row for group in groups for row in group.rows), key=_interest)
     drawn = opened(rows, {id(record): place for place, record in enumerate(records)})
+    ids = {row.columns["key"]: row_id(row) for row in rows}
     bad = [row for row in rows if row.record.outcome != "passed"]
     parts: dict[str, Any] = {
         **_own_code(),
-        **first_screen(results, rows),
+        **first_screen(results, rows, ids),
         "reference": REFERENCE,
         **compared(groups, {item["id"] for item in drawn}, rows[:MOST_ROWS]),
         "left_out": left_out(len(rows), MOST_ROWS, "rows are shown by the page's script"),
@@ -80,7 +81,7 @@ def _context(results: Results) -> dict[str, Any]:
         "details_left_out": left_out(
             sum(1 for row in rows if row.columns["rounds"]), len(drawn), "benches are not drawn here; the worst are"
         ),
-        **gate(results.verdicts, {row.record.key: row_id(row.record) for row in rows}),
+        **gate(results.verdicts, ids),
         **pareto(groups),
         **roofline(rows),
         **heatmaps(rows),

@@ -22,9 +22,9 @@ _OPTIONAL = (
 )  # fmt: skip
 
 
-def row_id(record: Record) -> str:
+def row_id(row: Row) -> str:
     """What a link says of a row: the same in every session, so that a link to it outlives the page."""
-    return sha256(record.key.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    return sha256(row.columns["key"].encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def name(record: Record) -> str:
@@ -47,7 +47,7 @@ def typeset(text: str) -> str:
 def linked(row: Row, said: str, inner: str) -> str:
     """A mark of a picture that leads to its row and says what it is."""
     words = escape(visible(said))
-    return f'<a href="#results" data-row="{row_id(row.record)}" aria-label="{words}"><title>{words}</title>{inner}</a>'
+    return f'<a href="#results" data-row="{row_id(row)}" aria-label="{words}"><title>{words}</title>{inner}</a>'
 
 
 def left_out(total: int, most: int, what: str) -> str:
@@ -114,7 +114,7 @@ def _row(row: Row, scale: Scale | None, opened: set[str]) -> dict[str, Any]:
         known = dict.fromkeys(known, "") | {"median": record.outcome if record.outcome != "passed" else "not timed"}
     elif scale:
         plot = bar(columns["median_seconds"], columns["p5_seconds"], columns["p95_seconds"], scale, reference)
-    place = row_id(record)
+    place = row_id(row)
     return {
         **known,
         "class": Markup(' class="off"' if not row.measured else ' class="ref"' if reference else ""),

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from ... import said
@@ -90,7 +91,7 @@ def block(results: Results, groups: Sequence[Group]) -> dict[str, Any]:
     text = "{" + ",".join(f'"{name}":{value}' for name, value in parts.items()) + "}"
     deflated = len(rows) > PLAIN_ROWS
     if deflated:
-        text = base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+        text = base64.b64encode(zlib.compress(text.encode(), 4)).decode()
     return {"text": Markup(text.replace("<", "\\u003c")), "deflated": deflated}
 
 
@@ -111,12 +112,13 @@ def _columns(results: Results, groups: Sequence[Group], rows: Sequence[tuple[int
     }
     axes = dict.fromkeys(name for row in every for name in row.record.axes)
     words |= {f"axis:{name}": [row.record.axes.get(name, "") for row in every] for name in axes}
-    yield _object(name="id", values=_json([row_id(row.record) for row in every]))
+    yield _object(name="id", values=_json([row_id(row) for row in every]))
     yield _object(name="group", values=_json([place for place, _ in rows]))
     yield from (_words(name, values) for name, values in words.items())
     yield from _rates(every)
-    for number in NUMBERS:
-        yield from _numbers(number, [row.columns[number.name] for row in every])
+    numbers = map(itemgetter(*(number.name for number in NUMBERS)), (row.columns for row in every))
+    for number, values in zip(NUMBERS, zip(*numbers, strict=True), strict=False):  # no row, no column
+        yield from _numbers(number, values)
     yield from _scores(rows, groups)
     if results.verdicts is not None:
         yield from _verdicts(results.verdicts, every)
@@ -153,12 +155,12 @@ def _verdicts(verdicts: Verdicts, rows: Sequence[Row]) -> Iterable[str]:
     every: dict[str, list[str]] = {}
     for verdict in verdicts:
         every.setdefault(verdict.key, []).extend((verdict.word, verdict.said))
-    of = [worst.get(row.record.key) for row in rows]
+    of = [worst.get(row.columns["key"]) for row in rows]
     yield _words("verdict", [found.said if found else "" for found in of])
     yield _words("verdict_word", [found.word if found else "" for found in of])
-    yield _words("said", [" ".join(dict.fromkeys(every.get(row.record.key, ()))) for row in rows])
+    yield _words("said", [" ".join(dict.fromkeys(every.get(row.columns["key"], ()))) for row in rows])
     times = {verdict.key: verdict for verdict in verdicts if verdict.quantity == "seconds"}
-    of = [times.get(row.record.key) for row in rows]
+    of = [times.get(row.columns["key"]) for row in rows]
     yield from _numbers(
         _Number("change", "Change", "text", shown=True), [found.change if found else None for found in of]
     )
@@ -178,7 +180,7 @@ def _history(history: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> Itera
     lines = []
     for row in rows:
         now = row.columns["median_seconds"]
-        past = earlier.get(row.record.key, [])[1 - MOST_SESSIONS :]
+        past = earlier.get(row.columns["key"], [])[1 - MOST_SESSIONS :]
         lines.append([round(1000 * value / now) for value in [*past, now]] if now and past else None)
     yield _object(name="history", head="Trend", values=_json(lines))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from ... import said
@@ -22,8 +23,8 @@ MOST_CHANGES = 4
 _SAID = {"failed": "failed", "error": "ended in an error", "oom": "ran out of memory", "invalid": "is invalid"}
 
 
-def first_screen(results: Results, rows: Sequence[Row]) -> dict[str, Any]:
-    """Headline, what to do, counts, what to look at, and the session; `rows` are the worst first."""
+def first_screen(results: Results, rows: Sequence[Row], ids: Mapping[str, str]) -> dict[str, Any]:
+    """Headline, what to do, counts, what to look at, and the session; `rows` are the worst first, `ids` by key."""
     records, verdicts = results.records, results.verdicts
     simulated = sum(record.simulated for record in records)
     headline, wrong = _headline(records) if verdicts is None else _judged_headline(records, verdicts)
@@ -37,7 +38,7 @@ def first_screen(results: Results, rows: Sequence[Row]) -> dict[str, Any]:
         "next": _next(records, verdicts),
         "commit": commit(records[0])[:7] if records else "",
         "simulated": f"SIMULATED: {simulated:,} of {len(records):,} benches ran no model" if simulated else "",
-        "look": _looks(rows, verdicts)[:MOST_LOOKS],
+        "look": _looks(rows, verdicts, ids),
         "session": [*session_facts(records), *(_against(verdicts) if verdicts is not None else [])],
         "changed": list(verdicts.changed.items())[:MOST_CHANGES] if verdicts is not None else [],
         "changed_more": max(0, len(verdicts.changed) - MOST_CHANGES) if verdicts is not None else 0,
@@ -84,23 +85,21 @@ def _against(verdicts: Verdicts) -> list[tuple[str, str]]:
     return [("Against", f"{verdicts.against}, {how}"), *([("Trust", alarms(verdicts))] if alarms(verdicts) else [])]
 
 
-def _looks(rows: Sequence[Row], verdicts: Verdicts | None) -> list[dict[str, str]]:
+def _looks(rows: Sequence[Row], verdicts: Verdicts | None, ids: Mapping[str, str]) -> list[dict[str, str]]:
     """Failing verdicts, outcomes that are not passes, what stayed unclear, caveats."""
-    ids = {row.record.key: row_id(row.record) for row in rows}
     judged = list(said.by_bench(said.worst_first(verdicts or ())).values())
-    return [
-        *(_judged(verdict, verdicts, ids) for verdict in judged if verdict.failing and verdicts),
-        *(_look(row) for row in rows if row.record.outcome in _SAID),
-        *(
-            _judged(verdict, verdicts, ids)
-            for verdict in judged
-            if verdict.word == "unclear" and not verdict.failing and verdicts
-        ),
-        *(_look(row) for row in rows if row.record.outcome == "passed" and row.record.caveats),
-    ]
+    failing = (_judged(verdict, verdicts, ids) for verdict in judged if verdict.failing and verdicts)
+    ended = (_look(row) for row in rows if row.record.outcome in _SAID)
+    unclear = (
+        _judged(verdict, verdicts, ids)
+        for verdict in judged
+        if verdict.word == "unclear" and not verdict.failing and verdicts
+    )
+    limited = (_look(row) for row in rows if row.record.outcome == "passed" and row.record.caveats)
+    return list(islice(chain(failing, ended, unclear, limited), MOST_LOOKS))
 
 
-def _judged(verdict: Verdict, verdicts: Verdicts, ids: dict[str, str]) -> dict[str, str]:
+def _judged(verdict: Verdict, verdicts: Verdicts, ids: Mapping[str, str]) -> dict[str, str]:
     numbers = "" if verdict.change is None else f": {said.values(verdict)}, {said.change(verdict)}"
     grounds = said.grounds(verdict, verdicts.how)
     return {
@@ -146,4 +145,4 @@ def _look(row: Row) -> dict[str, str]:
     else:
         what = f"passed with a caveat: {', '.join(row.caveats)}"
         why = CAVEATS[record.caveats[0].kind]
-    return {"id": row_id(record), "name": name(record), "word": "", "said": "", "what": what, "why": why}
+    return {"id": row_id(row), "name": name(record), "word": "", "said": "", "what": what, "why": why}

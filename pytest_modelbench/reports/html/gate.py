@@ -7,7 +7,7 @@ and half as long are as far from zero; scores stand in points, in a table of the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ... import said
@@ -26,7 +26,7 @@ _WIDEST = math.log(1.5)
 _HEIGHT = 24
 
 
-def gate(verdicts: Verdicts | None, ids: dict[str, str]) -> dict[str, Any]:
+def gate(verdicts: Verdicts | None, ids: Mapping[str, str]) -> dict[str, Any]:
     """What the template shows of the verdicts; `ids` are those of the rows, by key."""
     if verdicts is None:
         return {"gate": None}
@@ -66,7 +66,7 @@ def _alarms(verdicts: Verdicts) -> Iterable[str]:
         yield words[0].upper() + words[1:] + "."
 
 
-def _table(title: str, judged: Sequence[Verdict], of: Verdicts, ids: dict[str, str]) -> dict[str, Any] | None:
+def _table(title: str, judged: Sequence[Verdict], of: Verdicts, ids: Mapping[str, str]) -> dict[str, Any] | None:
     from markupsafe import Markup
 
     if not judged:
@@ -83,7 +83,7 @@ def _table(title: str, judged: Sequence[Verdict], of: Verdicts, ids: dict[str, s
     }
 
 
-def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: dict[str, str]) -> dict[str, Any]:
+def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: Mapping[str, str]) -> dict[str, Any]:
     from markupsafe import Markup
 
     why = verdict.reason

@@ -90,17 +90,17 @@ def _cell(row: Row | None, cells: dict[tuple[str, str], Row], base: Row | None, 
     if row is None:
         return {"kind": "", "text": "", "id": ""}
     if not row.measured:
-        return {"kind": "hatched", "text": row.record.outcome, "id": row_id(row.record)}
+        return {"kind": "hatched", "text": row.record.outcome, "id": row_id(row)}
     if ratio:
         kind, said = _against(row, base)
-        return {"kind": kind, "text": said, "id": row_id(row.record)}
+        return {"kind": kind, "text": said, "id": row_id(row)}
     times = [other.columns["median_seconds"] for other in cells.values() if other.measured]
     low, high, mine = min(times), max(times), row.columns["median_seconds"]
     part = math.log(mine / low) / math.log(high / low) if 0 < low < high else 0.0
     return {
         "kind": f"h n{round(part * _STEPS)}",
         "text": text(mine, unit_for("seconds", times)),
-        "id": row_id(row.record),
+        "id": row_id(row),
     }
 
 

@@ -43,7 +43,7 @@ def _detail(row: Row) -> dict[str, Any]:
         for words, caveat in zip(row.caveats[len(row.origin) :], record.caveats, strict=True)
     ]
     return {
-        "id": row_id(record),
+        "id": row_id(row),
         "name": name(record),
         "said": " · ".join(part for part in said if part),
         "charts": [{"title": chart.title, "svg": Markup(chart.svg), "said": chart.said} for chart in charts(record)],

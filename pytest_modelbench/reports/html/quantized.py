@@ -22,7 +22,7 @@ def quantization(groups: Sequence[Group]) -> dict[str, Any]:
                 "title": ", ".join(filter(None, (group.title, group.subtitle))),
                 "heads": table.heads[1:],
                 "rows": [
-                    {"id": row_id(row.record), "name": label, "texts": list(map(typeset, texts))}
+                    {"id": row_id(row), "name": label, "texts": list(map(typeset, texts))}
                     for row, (label, *texts) in zip(table.rows, table.texts, strict=True)
                 ],
             }

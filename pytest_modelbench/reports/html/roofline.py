@@ -55,7 +55,7 @@ def roofline(rows: Sequence[Row]) -> dict[str, Any]:
 def _utilisation(row: Row) -> dict[str, str]:
     columns = row.columns
     return {
-        "id": row_id(row.record),
+        "id": row_id(row),
         "name": name(row.record),
         "mfu": "" if columns["mfu"] is None else percent(columns["mfu"]),
         "mbu": "" if columns["mbu"] is None else percent(columns["mbu"]),

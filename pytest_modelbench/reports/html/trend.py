@@ -38,8 +38,8 @@ def trend(results: Results, rows: Sequence[Row]) -> dict[str, Any]:
     for found in results.history:
         past.setdefault(found["key"], []).append(found)
     series, elsewhere = [], 0
-    for row in rows:
-        earlier = past.get(row.record.key, [])
+    for row in rows if past else ():
+        earlier = past.get(row.columns["key"], [])
         here = [found for found in earlier if found.get("fingerprint") == row.columns["fingerprint"]]
         elsewhere += len(earlier) - len(here)
         sessions = [_session(found) for found in [*here, row.columns] if found.get("median_seconds")]
@@ -72,7 +72,7 @@ def _drawn(row: Row, sessions: Sequence[_Session], changes: Sequence[int]) -> di
     said = [_step(sessions, steps, at) for at in range(1, len(steps))]
     few = f"{len(sessions)} sessions: points only." if len(sessions) < LEAST_SESSIONS else ""
     return {
-        "id": row_id(row.record),
+        "id": row_id(row),
         "name": name(row.record),
         "svg": Markup(_chart(sessions, steps if not few else [])),
         "said": few or " ".join([f"{len(sessions):,} sessions.", *(said or ["No change."])]),
