@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from importlib.util import find_spec
 from random import Random
 from time import perf_counter
 from typing import Any, Literal
@@ -155,16 +156,30 @@ def resampled(again: Callable[[Sequence[int]], float], n: int, tell: Callable[[f
 
     A sample that a metric cannot judge (it lacks a class) gives no value. Efron & Tibshirani, section 13.
     """
-    draw, started = Random(0), perf_counter()
+    draw, started = _drawer(n), perf_counter()
     values = []
     for done in range(RESAMPLES):
         if perf_counter() - started > RESAMPLING_SECONDS:
             break
         tell(done / RESAMPLES)
-        value = float(again(draw.choices(range(n), k=n)))
+        value = float(again(draw()))
         if math.isfinite(value):
             values.append(value)
     return sorted(values)
+
+
+def _drawer(n: int) -> Callable[[], list[int]]:
+    """Draws n of n places with replacement; by numpy where it is there, which is thirty times as fast.
+
+    Both generators are Mersenne twisters whose numbers are promised never to change (numpy: NEP 19 on RandomState).
+    """
+    if find_spec("numpy") is None:
+        draw = Random(0)
+        return lambda: draw.choices(range(n), k=n)
+    from numpy.random import RandomState
+
+    state = RandomState(0)
+    return lambda: list(state.randint(n, size=n).tolist())
 
 
 def _refuse_infinite(name: str, score: Score) -> None:

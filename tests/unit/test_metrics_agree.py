@@ -173,12 +173,17 @@ def test_bleu_and_chrf():
         score("bleu", ["a"], [3])
 
 
-def test_bleu_of_a_sample_is_that_of_its_texts():
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_a_sample_is_judged_as_its_texts_are(name):
     sacrebleu = pytest.importorskip("sacrebleu")
-    judged = CATALOG.metric("bleu")(SAID, TRUE)
-    at = [0, 0, 2]
-    expected = sacrebleu.corpus_bleu([SAID[i] for i in at], [[TRUE[i] for i in at]]).score
-    assert judged.again(at) == pytest.approx(expected)
+    said, true = [*SAID, "ab", "", "é ü"], [*TRUE, "abc", "x", "é"]
+    judged = CATALOG.metric(name)(said, true)
+    for at in ([0, 0, 2], [3, 4], [1, 5, 5], range(6)):
+        expected = getattr(sacrebleu, f"corpus_{name}")([said[i] for i in at], [[true[i] for i in at]]).score
+        assert judged.again(at) == pytest.approx(expected)
+    assert CATALOG.metric(name)(said[:1], [[true[1], true[0]]]).value == pytest.approx(
+        getattr(sacrebleu, f"corpus_{name}")(said[:1], [[true[1]], [true[0]]]).score
+    )
 
 
 def test_rouge():

@@ -88,6 +88,14 @@ def test_samples_that_cannot_be_judged_give_no_value():
     assert (score.value, score.low, score.standard_error) == (1.0, None, None)
 
 
+def test_places_are_drawn_without_numpy_too(monkeypatch):
+    monkeypatch.setattr("pytest_modelbench.scores.find_spec", lambda name: None)
+    values = [float(at) for at in range(30)]
+    score = judge(middle, values)
+    assert score.low < score.value < score.high
+    assert judge(middle, values) == score
+
+
 def test_resampling_takes_no_longer_than_it_may(monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr("pytest_modelbench.scores.perf_counter", lambda: next(clock) * 0.1)
