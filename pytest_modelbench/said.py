@@ -233,7 +233,7 @@ def _percent(ratio: float) -> str:
 def _points(difference: float, verdict: Verdict) -> str:
     """One decimal; as many as it takes where the change of the score would vanish."""
     size = max(abs(verdict.change or 0.0), abs(difference)) / point(verdict.unit)
-    places = 1 if size >= 0.1 or size == 0 else min(6, 1 - math.floor(math.log10(size)))
+    places = 1 if size >= 1 or size == 0 else min(6, 1 - math.floor(math.log10(size)))
     return _signed(difference / point(verdict.unit), places)
 
 
