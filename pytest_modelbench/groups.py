@@ -17,6 +17,8 @@ from .summary import row, throughput
 
 #: The variant that others are compared with, where a group has it.
 REFERENCE = "eager"
+#: Of rows that differ in their device.
+HOST = "cpu"
 #: Outcomes, the worst first.
 WORST_FIRST: tuple[Outcome, ...] = ("failed", "error", "oom", "invalid", "skipped", "passed")
 #: Units of scores that say nothing beside the number.
@@ -152,30 +154,40 @@ def _axis(name: str, value: str) -> str:
 
 def _group(title: str, subtitle: str, labelled: Sequence[tuple[str, Record]]) -> Group:
     columns = [row(record) for _, record in labelled]
-    by_variant = len({label for label, _ in labelled}) > 1 and all(
-        label == record.axes.get("variant") for label, record in labelled
-    )
-    base, why = _reference(labelled, columns) if by_variant else (None, "")
+    reference = _of_reference(labelled)
+    base, why = _reference(labelled, columns, reference) if reference else (None, "")
+    than = "" if reference == REFERENCE else f" than {reference}"  # the head of the column says eager
     score = next((name for _, record in labelled for name in record.scores), "")
     texts = _texts([record for _, record in labelled], columns, score)
     rows = []
     for (label, record), found, words in zip(labelled, columns, texts, strict=True):
         fast = Row(label, record, found, words)
         if base and fast.measured:
-            words["against"] = "reference" if label == REFERENCE else speed(base, found["median_seconds"])
+            words["against"] = "reference" if label == reference else speed(base, found["median_seconds"]) + than
         rows.append(fast)
     rows.sort(key=_fastest_first)
     return Group(title, subtitle, tuple(rows), score, why)
 
 
-def _reference(labelled: Sequence[tuple[str, Record]], columns: Sequence[dict[str, Any]]) -> tuple[float | None, str]:
+def _of_reference(labelled: Sequence[tuple[str, Record]]) -> str:
+    """The label that others are held against: of variants `eager`, of devices `cpu`; empty for other rows."""
+    if len({label for label, _ in labelled}) > 1:
+        for axis, reference in (("variant", REFERENCE), ("device", HOST)):
+            if all(label == record.axes.get(axis) for label, record in labelled):
+                return reference
+    return ""
+
+
+def _reference(
+    labelled: Sequence[tuple[str, Record]], columns: Sequence[dict[str, Any]], reference: str
+) -> tuple[float | None, str]:
     """Seconds of the reference, or None and the reason."""
     for (label, record), found in zip(labelled, columns, strict=True):
-        if label == REFERENCE:
+        if label == reference:
             if record.outcome == "passed" and found["median_seconds"]:
                 return found["median_seconds"], ""
-            return None, f"no ratio: {REFERENCE} was not measured ({record.outcome})"
-    return None, f"no ratio: {REFERENCE} did not run"
+            return None, f"no ratio: {reference} was not measured ({record.outcome})"
+    return None, f"no ratio: {reference} did not run"
 
 
 def _fastest_first(row: Row) -> tuple[bool, float, int]:
@@ -218,6 +230,8 @@ def _rate(record: Record) -> str:
     """
     rates = throughput(record)
     unit = "tokens" if "tokens" in rates else next((unit for unit in rates if unit not in ("flops", "bytes")), "")
+    if unit == "audio_seconds":
+        return f"{digits(rates[unit])} RTFx"  # seconds of audio a second, under the name it has
     return f"{digits(rates[unit])} {unit}/s" if unit else ""
 
 

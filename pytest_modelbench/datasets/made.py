@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .table import Part, Table, whole
+from ..errors import UsageError
+from .table import Encoded, Part, Table, whole
 
 if TYPE_CHECKING:
     from ..source import Source
@@ -33,4 +35,43 @@ def _prompts(source: Source) -> Table:
     return Table({"prompt": prompts}, inputs="prompt")
 
 
-MADE = {"prompts": Part(_prompts, ("tokens", "n", "seed"))}
+def _images(source: Source) -> Table:
+    """`n` pictures of `size` by `size` pixels, arrays (height, width, 3) of uint8: noise, which nothing can guess."""
+    options = source.options
+    size = whole(options.get("size", "224"), "size", 1, source)
+    n = whole(options.get("n", "8"), "n", 1, source)
+    random = Random(whole(options.get("seed", "0"), "seed", 0, source))
+
+    def pixels(content: bytes) -> Any:
+        import numpy
+
+        return numpy.frombuffer(content, "uint8").reshape(size, size, 3)
+
+    return Table({"image": [Encoded(random.randbytes(size * size * 3), pixels) for _ in range(n)]}, inputs="image")
+
+
+def _sounds(source: Source) -> Table:
+    """`n` sounds of `seconds` at `sampling_rate` samples a second, quiet noise."""
+    options = source.options
+    seconds = options.get("seconds", "5")
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", seconds) or float(seconds) <= 0:
+        raise UsageError(f"{source.text!r}: seconds={seconds} is not a number of seconds above 0")
+    rate = whole(options.get("sampling_rate", "16000"), "sampling_rate", 1, source)
+    n = whole(options.get("n", "2"), "n", 1, source)
+    random = Random(whole(options.get("seed", "0"), "seed", 0, source))
+    samples = max(round(float(seconds) * rate), 1)
+
+    def sound(content: bytes) -> dict[str, Any]:
+        import numpy
+
+        # -26 dBFS: as loud as speech is
+        return {"array": numpy.frombuffer(content, "int8").astype("float32") / 128 * 0.05, "sampling_rate": rate}
+
+    return Table({"audio": [Encoded(random.randbytes(samples), sound, f"@{rate}") for _ in range(n)]}, inputs="audio")
+
+
+MADE = {
+    "prompts": Part(_prompts, ("tokens", "n", "seed")),
+    "images": Part(_images, ("size", "n", "seed")),
+    "sounds": Part(_sounds, ("seconds", "sampling_rate", "n", "seed")),
+}

@@ -110,24 +110,24 @@ def auroc(predictions: Sequence[Any], references: Sequence[Any]) -> Judged:
     Predictions are scores for the class that references call 1 (or true), or rows of a probability for each class, of
     which each is then judged against the rest and all count alike (Hand & Till's one-vs-rest form, macro).
     """
+    import numpy as np
     from sklearn.metrics import roc_auc_score
 
     pairs = list(paired("auroc", predictions, references))
-    rows, right = [row for row, _ in pairs], [reference for _, reference in pairs]
-    many = isinstance(rows[0], (list, tuple))
-    names = list(range(len(rows[0]))) if many else None
+    rows, right = np.array([row for row, _ in pairs]), np.array([reference for _, reference in pairs])
+    classes = list(range(rows.shape[1])) if rows.ndim == 2 else [0, 1]
+    there = set(right.tolist())
+    if missing := sorted(set(classes) - there):
+        raise UsageError(f"auroc: the references have no {missing[0]}: no curve is there")
 
     def judge(at: Sequence[int]) -> float:
-        true = [right[i] for i in at]
-        if len(set(true)) < (len(names) if names else 2):
+        some = np.asarray(at)
+        if len(np.unique(right[some])) < len(classes):
             return float("nan")  # a sample without a class has no curve for it
-        return float(roc_auc_score(true, [rows[i] for i in at], multi_class="ovr" if many else "raise", labels=names))
+        if rows.ndim == 2:
+            return float(roc_auc_score(right[some], rows[some], multi_class="ovr", labels=classes))
+        return float(roc_auc_score(right[some], rows[some]))
 
-    missing = sorted(set(names or [0, 1]) - set(right)) if names or set(right) <= {0, 1} else []
-    if missing or len(set(right)) < 2:
-        raise UsageError(
-            f"auroc: the references have no {missing[0] if missing else 'second class'}: no curve is there"
-        )
     try:
         value = judge(range(len(right)))
     except ValueError as error:  # rows that do not sum to one, labels of three classes for one score

@@ -1,6 +1,7 @@
 """Diversity: how rich texts are in words, and how often they say the same again. No references are needed.
 
-A prediction is a text, whose words stand between white space as they are, or a list of token ids.
+A prediction is a text, whose words stand between white space as they are, or a list of token ids. What is counted over
+all texts has no interval: a bootstrap sample has some texts twice, which is a repetition of its own making.
 """
 
 from __future__ import annotations
@@ -29,12 +30,8 @@ def distinct_n(predictions: Sequence[Any], references: None = None, option: str 
     if not any(rows):
         raise UsageError(f"distinct_n: no text has {n} words: nothing can be counted")
 
-    def judge(at: Sequence[int]) -> float:
-        total = sum(len(rows[i]) for i in at)
-        return len(set().union(*(rows[i] for i in at))) / total if total else math.nan
-
     items = tuple(len(set(row)) / len(row) if row else 0.0 for row in rows)
-    return Judged(judge(range(len(rows))), items, judge, len(rows))
+    return Judged(len(set().union(*rows)) / sum(map(len, rows)), items)
 
 
 @metric("bits", "higher")
@@ -44,16 +41,12 @@ def entropy(predictions: Sequence[Any], references: None = None) -> Judged:
     An item is that of one text.
     """
     rows = [Counter(words) for words in _words("entropy", predictions)]
-
-    def judge(at: Sequence[int]) -> float:
-        counts: Counter[Hashable] = Counter()
-        for i in at:
-            counts.update(rows[i])
-        return _bits(counts)
-
     if not any(rows):
         raise UsageError("entropy: the texts have no words")
-    return Judged(judge(range(len(rows))), tuple(map(_bits, rows)), judge, len(rows))
+    together: Counter[Hashable] = Counter()
+    for row in rows:
+        together.update(row)
+    return Judged(_bits(together), tuple(map(_bits, rows)))
 
 
 @metric("ratio", "lower")

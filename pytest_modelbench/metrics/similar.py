@@ -11,7 +11,7 @@ from ..metrics import array, check_pairs, numbers, paired
 from ..scores import Judged
 
 
-@metric("cosine", "higher", requires=("numpy",), span=(-1.0, 1.0))
+@metric("cosine", "higher", span=(-1.0, 1.0))
 def cosine(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """The cosine of the angle between each vector and its reference: embeddings of two variants of one model, say.
 
@@ -35,26 +35,20 @@ def cosine(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]
 @metric("correlation", "higher", requires=("scipy",), span=(-1.0, 1.0))
 def spearman(predictions: Sequence[Any], references: Sequence[Any]) -> Judged:
     """Spearman's correlation of ranks: similarities of pairs with people's judgements of them, say. No items."""
+    import numpy as np
     from scipy.stats import rankdata
 
-    pairs = list(
-        paired(
-            "spearman", numbers("spearman", "predictions", predictions), numbers("spearman", "references", references)
-        )
-    )
-    for role, values in (("predictions", [one for one, _ in pairs]), ("references", [other for _, other in pairs])):
-        if len(set(values)) < 2:
+    said, right = numbers("spearman", "predictions", predictions), numbers("spearman", "references", references)
+    values = np.array(list(paired("spearman", said, right))).T  # (2, items)
+    for role, row in zip(("predictions", "references"), values, strict=True):
+        if np.ptp(row) == 0:
             raise UsageError(f"spearman: the {role} are all alike: they have no ranks")
 
     def judge(at: Sequence[int]) -> float:
-        import numpy as np
+        some = values[:, np.asarray(at)]
+        return float("nan") if (np.ptp(some, axis=1) == 0).any() else float(np.corrcoef(rankdata(some, axis=1))[0, 1])
 
-        ranks = [rankdata(values) for values in zip(*(pairs[i] for i in at), strict=True)]
-        if any(np.ptp(values) == 0 for values in ranks):
-            return float("nan")
-        return float(np.corrcoef(*ranks)[0, 1])
-
-    return Judged(judge(range(len(pairs))), again=judge, n=len(pairs))
+    return Judged(judge(range(len(said))), again=judge, n=len(said))
 
 
 @metric("nats", "lower", requires=("scipy",))
@@ -112,4 +106,4 @@ def _weighted(sums: list[float], sizes: list[int]) -> Judged:
 
 def _arrays(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> list[tuple[Any, Any]]:
     check_pairs(name, predictions, references)
-    return [(array(one), array(other)) for one, other in zip(predictions, references, strict=True)]
+    return [(array(name, one), array(name, other)) for one, other in zip(predictions, references, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, Unavailable, UsageError
+from ..record import ModelFacts
 
 if TYPE_CHECKING:
+    from ..device import Device
     from ..settings import Settings
     from ..source import Source
+    from ..tasks import Task
 
 #: Weight files that hold numbers only. Everything else torch reads may run code when opened.
 SAFE = ".safetensors"
@@ -32,13 +35,37 @@ class Checkpoint:
     read_tokenizer: Callable[[], Any]
     #: Where its files are; None for weights that are made.
     folder: Path | None = None
+    #: What makes pixels of pictures, for weights that come without a file that says it.
+    pixels: Callable[[Sequence[Any]], dict[str, Any]] | None = None
+    #: What a graph gives, where it is not transformers that says so.
+    output_names: tuple[str, ...] = ()
     revision: str | None = None
     #: Further facts: where the numbers come from.
     details: dict[str, str] = field(default_factory=dict)
 
+    def loader(self, task: Task, device: Device) -> Callable[[dict[str, Any]], Any]:
+        """What reads the module of a task with the options that variants ask for."""
+
+        def load(options: dict[str, Any]) -> Any:
+            import transformers
+
+            return self.read_module(getattr(transformers, task.auto, None), device.torch_name, options)
+
+        return load
+
+    def facts(self, source: Source, task: Task) -> ModelFacts:
+        """What is known of the model before its weights are read."""
+        architecture = (self.config.get("architectures") or [None])[0]
+        return ModelFacts(source.text, self.revision, task.name, architecture, details=dict(self.details))
+
 
 #: Source kind -> the parts of a source that it understands.
-_PARTS = {"hub": {"@revision"}, "package": {"#part"}, "local": {"#part"}, "random": {"?options"}}
+_PARTS = {
+    "hub": {"@revision"},
+    "package": {"#part", "?options"},
+    "local": {"#part", "?options"},
+    "random": {"?options"},
+}
 
 
 def find(source: Source, settings: Settings) -> Checkpoint:
@@ -76,6 +103,23 @@ def _package_version(module: str) -> str | None:
 
 
 def _at(path: Path, source: Source, settings: Settings, revision: str | None) -> Checkpoint:
+    from . import ctranslate2, efficientnet_lite
+
+    if path.suffix == ".py":
+        from .plain import known as known_code
+
+        return known_code(path, source)
+    if path.suffix == ".onnx":
+        from .onnx_file import known
+
+        return known(path, source, settings, revision)
+    if source.options:
+        raise UsageError(f"model {source.text!r} has a ?options, which only an ONNX file takes (?tokenizer=SOURCE)")
+    if path.name == efficientnet_lite.FILE:
+        return efficientnet_lite.known(path, source, revision)
+    if path.is_dir() and ctranslate2.is_in(path):
+        folder, details = ctranslate2.converted(path)
+        return _in_folder(folder, source, settings, revision, details)
     if path.is_dir():
         ggufs = sorted(path.glob("*.gguf"))
         if (path / "config.json").exists() or not ggufs:
@@ -90,14 +134,16 @@ def _at(path: Path, source: Source, settings: Settings, revision: str | None) ->
         from .random_weights import invent
 
         return invent(source, read_config(path, source))
-    raise UsageError(f"model {source.text!r}: {path.name} is neither a folder, a .gguf file nor a config.json")
+    raise UsageError(
+        f"model {source.text!r}: {path.name} is neither a folder, a .gguf, .onnx or .py file, nor a config.json"
+    )
 
 
-def _only(ggufs: list[Path], source: Source) -> Path:
-    """The one GGUF file meant: `#part` chooses where there are several."""
-    chosen = [path for path in ggufs if source.part is None or source.part in path.name]
+def _only(files: list[Path], source: Source) -> Path:
+    """The one file meant: `#part` chooses where there are several."""
+    chosen = [path for path in files if source.part is None or source.part in path.name]
     if len(chosen) != 1:
-        names = ", ".join(path.name for path in ggufs)
+        names = ", ".join(path.name for path in files)
         raise UsageError(f"model {source.text!r} names {len(chosen)} of these files: {names}; choose one with #part")
     return chosen[0]
 
@@ -119,10 +165,15 @@ def _package_weights(source: Source) -> Path:
         path for root in roots for path in root.rglob("config.json") if list(path.parent.glob("*" + SAFE))
     ):
         return configs[0].parent
-    ggufs = sorted(path for root in roots for path in root.rglob("*.gguf"))
-    if not ggufs:
-        raise UsageError(f"model {source.text!r}: no *.gguf and no config.json with *{SAFE} in {roots[0]}")
-    return _only(ggufs, source)
+    for form in _FORMS:
+        if files := sorted(path for root in roots for path in root.rglob(form)):
+            return files[0].parent if form == "vocabulary.txt" else _only(files, source)
+    raise UsageError(f"model {source.text!r}: no config.json with *{SAFE} and no {', '.join(_FORMS)} in {roots[0]}")
+
+
+#: Forms of weights that a package may have beside transformers' own, in the order they are looked for: GGUF, a known
+#: file of torch's, CTranslate2 (told by its vocabulary), ONNX.
+_FORMS = ("*.gguf", "efficientnet-lite0-*.pth", "vocabulary.txt", "*.onnx")
 
 
 def read_config(path: Path, source: Source) -> dict[str, Any]:
@@ -156,9 +207,9 @@ def _in_folder(
         lambda kind, where, options: read_module(folder, source, kind, where, options, own_code, pickled),
         lambda: read_tokenizer(folder, source, own_code),
         folder,
-        revision,
+        revision=revision,
         # a revision says which weights they are; for a folder only their content does
-        ({} if revision else {"digest": cache.content_digest(_weights(folder))}) | (details or {}),
+        details=({} if revision else {"digest": cache.content_digest(_weights(folder))}) | (details or {}),
     )
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..forward import Example, Inputs
-from ..record import ModelFacts
-from .forward_model import ForwardModel
+from .forward_model import ForwardModel, Label
 
 if TYPE_CHECKING:
     import numpy
@@ -21,40 +20,23 @@ if TYPE_CHECKING:
     from ..tasks import Task
     from .checkpoint import Checkpoint
 
-#: Task -> transformers' class, what a pass gives, and the verb that `model(...)` is.
-_TASKS = {
-    "embedding": ("AutoModel", ("last_hidden_state",), "embed"),
-    "text-classification": ("AutoModelForSequenceClassification", ("logits",), "classify"),
-    "token-classification": ("AutoModelForTokenClassification", ("logits",), "tag"),
-    "fill-mask": ("AutoModelForMaskedLM", ("logits",), "fill"),
-    "question-answering": ("AutoModelForQuestionAnswering", ("start_logits", "end_logits"), "answer"),
-}
+#: Task -> what a pass gives.
+_OUTPUTS = {"embedding": ("last_hidden_state",), "question-answering": ("start_logits", "end_logits")}
 
 
 def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: Task) -> EncoderModel:
     """The EncoderModel of a checkpoint, its weights not yet read."""
-    auto, output_names, _ = _TASKS[task.name]
-
-    def load(options: dict[str, Any]) -> Any:
-        import transformers
-
-        return checkpoint.read_module(getattr(transformers, auto), device.torch_name, options)
-
-    facts = ModelFacts(
-        source.text, checkpoint.revision, task.name, (checkpoint.config.get("architectures") or [None])[0]
-    )
-    model = EncoderModel(
+    return EncoderModel(
         source,
         device,
-        load,
-        facts,
-        output_names=output_names,
+        checkpoint.loader(task, device),
+        checkpoint.facts(source, task),
+        verb=task.verb,
+        output_names=_OUTPUTS.get(task.name, ("logits",)),
         read_tokenizer=checkpoint.read_tokenizer,
         config=checkpoint.config,
         pooling=_pooling(checkpoint.folder),
     )
-    model.note(**checkpoint.details)
-    return model
 
 
 @dataclass(frozen=True)
@@ -92,20 +74,11 @@ def _pooling(folder: Path | None) -> Pooling:
     return Pooling(known[modes[0]], "Normalize" in kinds)
 
 
-@dataclass(frozen=True)
-class Label:
-    """A class and how sure the model is of it (softmax, 0 to 1)."""
-
-    label: str
-    score: float
-
-
 @dataclass(eq=False, kw_only=True)
 class EncoderModel(ForwardModel):
     """A text model of one pass."""
 
     read_tokenizer: Callable[[], Any]
-    config: dict[str, Any]
     pooling: Pooling
     _tokenizer: Any = None
 
@@ -132,7 +105,8 @@ class EncoderModel(ForwardModel):
     def _encode(self, texts: list[str], passages: Sequence[str] | None) -> Inputs:
         pairs = [texts] if passages is None else [texts, list(passages)]
         encoded = self.tokenizer(*pairs, padding=True, truncation=True, max_length=self._longest(), return_tensors="np")
-        arrays = {name: encoded[name].astype("int64") for name in self._names() if name in encoded}
+        nothing = encoded["attention_mask"] * 0  # of a graph that wants types from a tokenizer that has none
+        arrays = {name: encoded.get(name, nothing).astype("int64") for name in self._names()}
         return Inputs(arrays, {"texts": len(texts), "tokens": int(encoded["attention_mask"].sum())})
 
     def _longest(self) -> int:
@@ -143,6 +117,8 @@ class EncoderModel(ForwardModel):
         return int(min(self.tokenizer.model_max_length, positions - offset))
 
     def _names(self) -> tuple[str, ...]:
+        if self.graph:
+            return tuple(self.config["inputs"])
         types = self.config.get("type_vocab_size") or 0
         own = set(self.tokenizer.model_input_names)
         return ("input_ids", "attention_mask", *(("token_type_ids",) if types > 1 and "token_type_ids" in own else ()))
@@ -178,10 +154,6 @@ class EncoderModel(ForwardModel):
             for name, array in outputs.items()
         }
 
-    def __call__(self, *inputs: Any) -> Any:
-        """The verb of this model's task."""
-        return getattr(self, _TASKS[str(self.facts.task)][2])(*inputs)
-
     def embed(self, texts: Sequence[str]) -> numpy.ndarray:
         """A vector a text, pooled as the model was trained to: (texts, size) float32."""
         inputs = self._for("embedding", texts)
@@ -191,7 +163,7 @@ class EncoderModel(ForwardModel):
     def classify(self, texts: Sequence[str]) -> list[Label]:
         """The likeliest class of each text."""
         logits = self.outputs(self._for("text-classification", texts))["logits"]  # (texts, classes)
-        return self._labels(logits)
+        return self.labels(logits)
 
     def tag(self, texts: Sequence[str]) -> list[list[Label]]:
         """The likeliest class of each token of each text, special tokens and padding left out."""
@@ -199,7 +171,7 @@ class EncoderModel(ForwardModel):
         logits = self.outputs(inputs)["logits"]  # (texts, tokens, classes)
         special = set(self.tokenizer.all_special_ids)
         return [
-            [label for label, token in zip(self._labels(row), ids, strict=True) if int(token) not in special]
+            [label for label, token in zip(self.labels(row), ids, strict=True) if int(token) not in special]
             for row, ids in zip(logits, inputs.arrays["input_ids"], strict=True)
         ]
 
@@ -219,7 +191,7 @@ class EncoderModel(ForwardModel):
         """The likeliest span of each passage."""
         if len(questions) != len(passages):
             raise UsageError(f"{len(questions)} questions and {len(passages)} passages: give one passage a question")
-        self._check("question-answering")
+        self.check_task("question-answering")
         inputs = self.encode(questions, passages)
         output = self.outputs(inputs)
         return [
@@ -251,21 +223,5 @@ class EncoderModel(ForwardModel):
         return str(self.tokenizer.decode(ids[first : last + 1], skip_special_tokens=True)).strip()
 
     def _for(self, task: str, texts: Sequence[str]) -> Inputs:
-        self._check(task)
+        self.check_task(task)
         return self.encode(texts)
-
-    def _check(self, task: str) -> None:
-        if self.facts.task != task:
-            verb = _TASKS[str(self.facts.task)][2]
-            raise UsageError(f"{self.source.text!r} is for {self.facts.task}, not for {task}: call model.{verb}(...)")
-
-    def _labels(self, logits: Any) -> list[Label]:
-        import numpy
-
-        odds = numpy.exp(logits - logits.max(-1, keepdims=True))
-        odds /= odds.sum(-1, keepdims=True)
-        names = self.config.get("id2label") or {}
-        return [
-            Label(str(names.get(str(at), names.get(at, at))), float(row[at]))
-            for row, at in zip(odds, odds.argmax(-1), strict=True)
-        ]

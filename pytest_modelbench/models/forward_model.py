@@ -8,27 +8,65 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import Unsupported, UsageError
 from ..forward import Example, Forward, Inputs
 from ..model import Model
 from ..parity import Witness
+from .onnx_file import OnnxFileForward, session_facts
 from .torch_forward import TorchForward, module_facts, network
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class, by its name and its place, and how sure the model is of it (softmax, 0 to 1)."""
+
+    label: str
+    score: float
+    index: int
 
 
 @dataclass(eq=False, kw_only=True)
 class ForwardModel(Model):
     """A model whose verbs are made around one replaceable `forward`. Families add `encode`, `example` and verbs."""
 
+    #: The verb that calling the model is.
+    verb: str
+    config: dict[str, Any]
     #: What `forward` gives, in the order of the network's tuple.
     output_names: tuple[str, ...]
     _forward: Forward | None = None
     #: The last raw inputs and what they became: rounds of one call do not time preparation again.
     _encoded: tuple[tuple[Any, ...], Inputs] | None = None
 
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """The verb of this model's task."""
+        return getattr(self, self.verb)(*inputs, **named)
+
+    def check_task(self, task: str) -> None:
+        """Raise UsageError for the verb of another task."""
+        if self.facts.task != task:
+            raise UsageError(
+                f"{self.source.text!r} is for {self.facts.task}, not for {task}: call model.{self.verb}(...)"
+            )
+
+    def labels(self, logits: Any) -> list[Label]:
+        """The likeliest class of each row of logits (rows, classes), by the names in the configuration."""
+        import numpy
+
+        odds = numpy.exp(logits - logits.max(-1, keepdims=True))
+        odds /= odds.sum(-1, keepdims=True)
+        names = self.config.get("id2label") or {}
+        return [
+            Label(str(names.get(str(at), names.get(at, at))), float(row[at]), at)
+            for row, at in zip(odds, odds.argmax(-1).tolist(), strict=True)
+        ]
+
     @property
     def forward(self) -> Forward:
         """How outputs are computed: by torch, eagerly, unless a variant set another way."""
-        if self._forward is None:
+        if self._forward is None and self.graph:
+            self.forward = OnnxFileForward(self.module)
+        elif self._forward is None:
             self.run_network(self.network)
         assert self._forward is not None
         return self._forward
@@ -54,8 +92,18 @@ class ForwardModel(Model):
         self.forward = TorchForward(network, names, self.output_names, self.device.torch_name, self._dtype(), ran_on)
 
     @property
+    def graph(self) -> bool:
+        """Whether the model is an ONNX file, which torch knows nothing of."""
+        return self.config.get("architectures") == ["OnnxGraph"]
+
+    @property
     def network(self) -> Any:
-        """A torch module: tensors in the order of `example().arrays`, to a tuple in the order of `output_names`."""
+        """A torch module: tensors in the order of `example().arrays`, to a tuple in the order of `output_names`.
+
+        Raises Unsupported for an ONNX file.
+        """
+        if self.graph:
+            raise Unsupported(f"{self.source.text!r} is an ONNX file: it runs as it is, by the variant 'eager'")
         return network(self.module, tuple(self.example().arrays), self.compute)
 
     def compute(self, module: Any, tensors: dict[str, Any]) -> tuple[Any, ...]:
@@ -90,7 +138,7 @@ class ForwardModel(Model):
     def kept(self, raw: Sequence[Any], encode: Callable[[], Inputs]) -> Inputs:
         """What these very things became the last time, else what `encode` makes of them now."""
         things = tuple(raw)
-        if self._encoded is None or not _same(self._encoded[0], things):
+        if self._encoded is None or not same(self._encoded[0], things):
             self._encoded = things, encode()
         return self._encoded[1]
 
@@ -100,6 +148,8 @@ class ForwardModel(Model):
 
     def describe(self, module: Any) -> dict[str, Any]:
         """Facts read off the loaded module."""
+        if self.graph:
+            return {"weight_bytes": self.config["file_bytes"], **session_facts(module)}
         return module_facts(module)
 
     def close(self) -> None:
@@ -111,7 +161,7 @@ class ForwardModel(Model):
         gc.collect()
 
 
-def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+def same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     """Whether these are the same texts or the very same arrays, whose equality would cost as much as preparing them."""
     return len(one) == len(other) and all(
         a is b or (isinstance(a, str) and a == b) for a, b in zip(one, other, strict=True)

@@ -44,6 +44,87 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_attention_heads": 4,
         "max_position_embeddings": 512,
     },
+    # Small enough for a test of a second, and of the same make as the models they are named after.
+    "t5-tiny": {
+        "model_type": "t5",
+        "vocab_size": 512,
+        "d_model": 64,
+        "d_kv": 16,
+        "d_ff": 128,
+        "num_layers": 2,
+        "num_heads": 4,
+        "tie_word_embeddings": False,
+    },
+    "vit-tiny": {
+        "model_type": "vit",
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 64,
+        "num_labels": 10,
+    },
+    "clip-tiny": {
+        "model_type": "clip",
+        "projection_dim": 64,
+        "text_config": {
+            "vocab_size": 512,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+        },
+        "vision_config": {
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": 64,
+            "patch_size": 16,
+        },
+    },
+    "blip-tiny": {
+        "model_type": "blip",
+        "projection_dim": 64,
+        "image_text_hidden_size": 64,
+        "text_config": {
+            "vocab_size": 512,
+            "hidden_size": 64,
+            "encoder_hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+            "sep_token_id": 1,
+            "pad_token_id": 0,
+        },
+        "vision_config": {
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": 64,
+            "patch_size": 16,
+        },
+    },
+    "wav2vec2-tiny": {
+        "model_type": "wav2vec2",
+        "vocab_size": 64,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "conv_dim": [32, 32, 32, 32, 32, 32, 32],
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+    },
+    # google/vit-base-patch16-224: 86.6 M parameters.
+    "vit-base": {"model_type": "vit", "num_labels": 1000},
+    # openai/clip-vit-base-patch32: 151 M parameters.
+    "clip-base": {"model_type": "clip"},
     # meta-llama/Llama-3.2-1B: 1.24 B parameters.
     "llama-1.2b": {
         "model_type": "llama",
@@ -69,7 +150,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 #: Tasks whose calls end when the model says so.
-GENERATING = ("text-generation",)
+GENERATING = ("text-generation", "text2text-generation")
 
 # Chosen here: any fixed number, so that two runs of one source compute the same.
 SEED = 20_240_925
@@ -84,7 +165,7 @@ def invent(source: Source, given: dict[str, Any] | None = None) -> Checkpoint:
     return Checkpoint(
         {**config.to_dict(), "architectures": config.architectures},
         lambda kind, where, options: _draw(config, kind, where, asked | options),
-        lambda: _tokenizer(config.vocab_size),
+        lambda: _tokenizer(config.get_text_config().vocab_size),
         details={"weights_from": f"random, seed {SEED}"},
     )
 
@@ -112,7 +193,7 @@ def _config(model_type: str | None, task: str | None, keys: dict[str, Any], sour
     if task is not None and task not in classes:
         raise UnknownName(f"task of {model_type}", task, classes, where=repr(source.text))
     # Without these a misspelt key would be kept by the configuration and change nothing.
-    names = set(blank.to_dict()) | set(blank.attribute_map)
+    names = {*blank.to_dict(), *blank.attribute_map, "num_labels"}
     for name in keys if source.kind == "random" else ():
         if name not in names:
             raise UnknownName(f"key of a {model_type} configuration", name, names, where=repr(source.text))
@@ -120,6 +201,7 @@ def _config(model_type: str | None, task: str | None, keys: dict[str, Any], sour
     if task in GENERATING:
         # Random weights never mean to stop, so every call makes as many tokens as it was asked for.
         keys = keys | {"eos_token_id": None, "bos_token_id": None, "pad_token_id": 0}
+        keys |= {"decoder_start_token_id": 0} if blank.is_encoder_decoder else {}
     try:
         config = AutoConfig.for_model(model_type, **keys)
     except Exception as error:  # its validation raises classes of its own
@@ -132,6 +214,8 @@ def _classes(blank: Any) -> dict[str, str]:
     """The tasks that a model type has here, and transformers' class for each; the usual one first."""
     config, known = blank.to_dict(), {}
     for task in TASKS:
+        if not task.classes:
+            continue
         name = _tables()[task.name].get(blank.model_type)
         name = name[0] if isinstance(name, tuple) else name
         if name and task.takes(name, config):
@@ -145,7 +229,7 @@ def _tables() -> dict[str, Any]:
     """transformers' classes by model type, for each task."""
     from transformers.models.auto import modeling_auto
 
-    return {task.name: getattr(modeling_auto, task.classes) for task in TASKS}
+    return {task.name: getattr(modeling_auto, task.classes) for task in TASKS if task.classes}
 
 
 def _model_types() -> set[str]:

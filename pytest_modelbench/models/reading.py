@@ -94,3 +94,16 @@ def quietly() -> Iterator[None]:
     finally:
         if bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Without what transformers' `generate` logs of its own arguments; errors are still heard."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -15,7 +15,6 @@ from ..generation import Decoder, Generation, Limits, Prompts, Steps
 from ..likelihood import Chosen, Likelihood
 from ..model import Model
 from ..parity import NOTHING, Witness
-from ..record import ModelFacts
 from . import scoring
 from .torch_decoder import TorchDecoder
 from .torch_forward import module_facts
@@ -42,12 +41,7 @@ def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: Ta
         )
         return module
 
-    facts = ModelFacts(
-        source.text, checkpoint.revision, task.name, (checkpoint.config.get("architectures") or [None])[0]
-    )
-    model = TextModel(source, device, load, facts, read_tokenizer=checkpoint.read_tokenizer)
-    model.note(**checkpoint.details)
-    return model
+    return TextModel(source, device, load, checkpoint.facts(source, task), read_tokenizer=checkpoint.read_tokenizer)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -24,6 +24,28 @@ def network(module: Any, names: tuple[str, ...], compute: Callable[[Any, dict[st
     return Network().eval()
 
 
+class Placed:
+    """Inputs as tensors on a device, kept for the next call with the same; floats in the dtype of the weights."""
+
+    def __init__(self, device: str, dtype: Any = None) -> None:
+        self.device, self.dtype = device, dtype
+        self._last: tuple[Inputs, dict[str, Any]] | None = None
+
+    def __call__(self, inputs: Inputs) -> dict[str, Any]:
+        """The tensors by name."""
+        import torch
+
+        if self._last is None or self._last[0] is not inputs:
+            # torch warns of arrays that are not ours to write
+            own = {name: array if array.flags.writeable else array.copy() for name, array in inputs.arrays.items()}
+            tensors = {name: torch.from_numpy(array).to(self.device) for name, array in own.items()}
+            self._last = inputs, {name: self._cast(tensor) for name, tensor in tensors.items()}
+        return self._last[1]
+
+    def _cast(self, tensor: Any) -> Any:
+        return tensor.to(self.dtype) if self.dtype is not None and tensor.is_floating_point() else tensor
+
+
 class TorchForward:
     """Inputs to the device, one pass, outputs to the host."""
 
@@ -37,28 +59,17 @@ class TorchForward:
         ran_on: str | None = None,
     ) -> None:
         self.network, self.names, self.output_names = network, names, output_names
-        self.device, self.dtype = device, dtype
-        self.ran_on = ran_on or _eager(device)
-        self._placed: tuple[Inputs, list[Any]] | None = None
+        self.placed = Placed(device, dtype)
+        self.ran_on = ran_on or ran_eagerly(device)
 
     def __call__(self, inputs: Inputs) -> dict[str, Any]:
         """Every output by name, on the host; floats as float32, which numpy has."""
         import torch
 
+        tensors = self.placed(inputs)
         with torch.no_grad():  # as generation: inference_mode would make the compiler start over
-            outputs = self.network(*self.placed(inputs))
+            outputs = self.network(*(tensors[name] for name in self.names))
         return {name: _on_host(tensor) for name, tensor in zip(self.output_names, outputs, strict=True)}
-
-    def placed(self, inputs: Inputs) -> list[Any]:
-        """The inputs as tensors on the device, kept for the next pass over the same."""
-        import torch
-
-        if self._placed is None or self._placed[0] is not inputs:
-            tensors = [torch.from_numpy(inputs.arrays[name]).to(self.device) for name in self.names]
-            if self.dtype is not None:
-                tensors = [tensor.to(self.dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
-            self._placed = inputs, tensors
-        return self._placed[1]
 
 
 def _on_host(tensor: Any) -> Any:
@@ -66,7 +77,8 @@ def _on_host(tensor: Any) -> Any:
     return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
 
 
-def _eager(device: str) -> str:
+def ran_eagerly(device: str) -> str:
+    """What torch runs on a device unasked, in words."""
     import torch
 
     where = torch.device(device)

@@ -173,12 +173,17 @@ def test_bleu_and_chrf():
         score("bleu", ["a"], [3])
 
 
-def test_bleu_of_a_sample_is_that_of_its_texts():
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_a_sample_is_judged_as_its_texts_are(name):
     sacrebleu = pytest.importorskip("sacrebleu")
-    judged = CATALOG.metric("bleu")(SAID, TRUE)
-    at = [0, 0, 2]
-    expected = sacrebleu.corpus_bleu([SAID[i] for i in at], [[TRUE[i] for i in at]]).score
-    assert judged.again(at) == pytest.approx(expected)
+    said, true = [*SAID, "ab", "", "é ü"], [*TRUE, "abc", "x", "é"]
+    judged = CATALOG.metric(name)(said, true)
+    for at in ([0, 0, 2], [3, 4], [1, 5, 5], range(6)):
+        expected = getattr(sacrebleu, f"corpus_{name}")([said[i] for i in at], [[true[i] for i in at]]).score
+        assert judged.again(at) == pytest.approx(expected)
+    assert CATALOG.metric(name)(said[:1], [[true[1], true[0]]]).value == pytest.approx(
+        getattr(sacrebleu, f"corpus_{name}")(said[:1], [[true[1]], [true[0]]]).score
+    )
 
 
 def test_rouge():
@@ -331,6 +336,13 @@ def test_iou_agrees_with_pycocotools():
     width_height = [[a, b, c - a, d - b] for a, b, c, d in (one, other)]
     expected = mask.iou(width_height[:1], width_height[1:], [0])[0][0]
     assert score("iou", [one], [other]).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["cosine", "iou", "logit_kl"])
+def test_what_is_no_array_is_said(name):
+    for value in ("a", [[1, 2], [3]]):
+        with pytest.raises(UsageError, match=f"{name}: .* is no array of numbers"):
+            score(name, [value], [[1, 2]])
 
 
 def test_mean_ap_by_hand():

@@ -86,7 +86,7 @@ def test_a_package_without_weights(tmp_path, monkeypatch):
     (tmp_path / "empty_package").mkdir()
     (tmp_path / "empty_package" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UsageError, match=r"no \*\.gguf and no config\.json"):
+    with pytest.raises(UsageError, match=r"no config\.json with \*\.safetensors and no \*\.gguf"):
         opened("package:empty_package")
 
 

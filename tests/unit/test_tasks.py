@@ -29,7 +29,7 @@ def test_the_choice_is_explained():
 
 
 def test_another_architecture_is_named_in_the_error():
-    with pytest.raises(UsageError, match="m is SamBackbone, which no task runs yet"):
+    with pytest.raises(UsageError, match="m is SamBackbone, which no task runs"):
         task_of({"architectures": ["SamBackbone"]}, where="m")
 
 
