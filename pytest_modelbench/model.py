@@ -17,6 +17,8 @@ from .errors import UsageError
 from .record import ModelFacts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .device import Device
     from .parity import Witness
     from .source import Source
@@ -39,6 +41,8 @@ class Model:
     closers: list[Callable[[], None]] = field(default_factory=list)
     #: Given by variants whose runtime starts at the first call: what compiled, which provider ran.
     proofs: list[Callable[[], None]] = field(default_factory=list)
+    #: The folder of the cache with what a variant exported.
+    exported_to: Path | None = None
     #: The first call of the running bench, for parity; verbs leave it where there is none.
     witness: Witness | None = None
     _module: Any = None

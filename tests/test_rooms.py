@@ -110,6 +110,7 @@ def test_every_room_has_its_place():
         "environment",
         "models",
         "exports",
+        "trial",
         "commands",
         "ci",
     }

@@ -31,6 +31,7 @@ def made(model: Model, kind: str, key: list[Any], make: Callable[[Path], None]) 
         seconds.append(perf_counter() - started)
 
     folder = cache.made_once(kind, cache.key(kind, key, identity(model.module)), timed)
+    model.exported_to = folder
     model.note(export_seconds=seconds[0] if seconds else None)
     return folder
 

@@ -99,8 +99,8 @@ class Step(Protocol):
     #: What it is called in errors and clocks.
     runtime: str
 
-    def empty(self, sequences: int) -> Any:
-        """A cache without tokens."""
+    def empty(self, sequences: int, tokens: int) -> Any:
+        """A cache without tokens, that will hold so many a sequence."""
         ...
 
     def __call__(self, reads: tuple[Any, ...], past: Any) -> tuple[Any, Any]:
@@ -153,7 +153,7 @@ class StepDecoder:
         chooser = Chooser(choice, "cpu")  # where the logits are
         ids, mask = prompts.input_ids, prompts.attention_mask
         positions = numpy.maximum(mask.cumsum(-1) - 1, 0)
-        past = self.step.empty(len(ids))
+        past = self.step.empty(len(ids), ids.shape[1] + limits.max_new_tokens)
         ending = sorted(limits.end)
         for made in range(limits.max_new_tokens):
             every, past = self.step(_reads(ids, mask, positions, 1), past)
@@ -174,7 +174,7 @@ class StepDecoder:
         assert self.step is not None, "closed"
         ids, mask = texts.input_ids, texts.attention_mask
         positions = numpy.maximum(mask.cumsum(-1) - 1, 0)
-        logits, _ = self.step(_reads(ids, mask, positions, last), self.step.empty(len(ids)))
+        logits, _ = self.step(_reads(ids, mask, positions, last), self.step.empty(len(ids), ids.shape[1]))
         return torch.from_numpy(logits)
 
     def _note_held(self, past: Any, sequences: int, tokens: int) -> None:

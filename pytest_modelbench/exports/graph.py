@@ -45,7 +45,7 @@ def graph_of(model: Model, runtime: str) -> Graph:
     Raises Unsupported for a model that is no torch module, or whose steps are of another kind.
     """
     pass_: Any = model  # its family's verbs; exports know no family by its class
-    if hasattr(pass_, "network"):
+    if hasattr(type(model), "network"):
         example = pass_.example()
         tensors = {name: _placed(array, model.module) for name, array in example.arrays.items()}
         return Graph(pass_.network, tensors, example.dynamic, pass_.output_names, is_step=False)

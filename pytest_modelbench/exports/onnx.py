@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ def export(graph: Graph, path: Path, opset: int = OPSET) -> int:
     """
     import torch
 
+    log = logging.getLogger("onnxscript")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # a conversion that fails is a traceback there; which opset came is said by us
     with torch.no_grad(), warnings.catch_warnings():
         # torch's exporter and onnxscript deprecate parts of each other at every release; none of it is our call.
         warnings.simplefilter("ignore")
@@ -57,6 +61,8 @@ def export(graph: Graph, path: Path, opset: int = OPSET) -> int:
                 f"{architecture(graph.module)} cannot be exported to ONNX: {reason(error)}; BERT, ViT, GPT-2 and Llama "
                 "can be, and their like"
             ) from error
+        finally:
+            log.setLevel(level)
     program.save(path, external_data=True)
     return opset_of(program.model_proto)
 

@@ -32,7 +32,7 @@ class TorchStep:
         _, self.heads, _, self.head_size = past[0].shape
         self.where = {"dtype": past[0].dtype, "device": past[0].device}
 
-    def empty(self, sequences: int) -> list[Any]:
+    def empty(self, sequences: int, tokens: int) -> list[Any]:
         """A cache without tokens."""
         import torch
 

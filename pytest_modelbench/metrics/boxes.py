@@ -13,7 +13,7 @@ from ..metrics import array, check_pairs
 from ..scores import Judged
 
 
-@metric("ratio", "higher", requires=("numpy",))
+@metric("ratio", "higher")
 def iou(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """Intersection over union of each box, or mask, with its reference.
 

@@ -11,7 +11,7 @@ from ..metrics import array, check_pairs, numbers, paired
 from ..scores import Judged
 
 
-@metric("cosine", "higher", requires=("numpy",), span=(-1.0, 1.0))
+@metric("cosine", "higher", span=(-1.0, 1.0))
 def cosine(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """The cosine of the angle between each vector and its reference: embeddings of two variants of one model, say.
 

@@ -33,7 +33,7 @@ def compiled(model: Model, option: str | None = None) -> Model:
     told = words("compiled", option, WORDS)
     asked = {"mode": told.get("mode", "default"), "fullgraph": "graph" in told, "dynamic": "sizes" in told}
     family: Any = model  # its family's verbs; variants know no family by its class
-    if not hasattr(model, "compile_step") and not hasattr(model, "network"):
+    if not hasattr(model, "compile_step") and not hasattr(type(model), "network"):
         raise Unsupported(f"variant 'compiled' does not know how to run the task {model.facts.task}: use 'eager'")
     with warnings.catch_warnings():
         # Inductor scripts a module of torch's own while it is imported, which torch deprecates.

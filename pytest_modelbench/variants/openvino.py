@@ -98,7 +98,7 @@ class OpenvinoStep:
         self.outputs = graph.outputs
         _, self.heads, _, self.head_size = graph.inputs[self.past[0]].shape
 
-    def empty(self, sequences: int) -> list[Any]:
+    def empty(self, sequences: int, tokens: int) -> list[Any]:
         """A cache without tokens."""
         import numpy
 

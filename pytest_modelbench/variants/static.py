@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..declare import variant
-from ..errors import UsageError
+from ..errors import Unsupported, UsageError
 from ..model import Model
 
 
 @variant(requires=("torch", "transformers"), decides="steps")
 def static(model: Model, option: str | None = None) -> Model:
-    """The model with a static cache. Raises UsageError for a task that has none."""
+    """The model with a static cache. Raises Unsupported for a task that has none."""
     if option:
         raise UsageError(
             f"variant 'static:{option}': static has no options; its length follows the prompt and the text"
         )
     text: Any = model  # that task's verbs; variants know no family by its class
     if not hasattr(text, "keep_cache"):
-        raise UsageError(f"variant 'static' does not know how to run the task {model.facts.task}: it has no cache")
+        raise Unsupported(f"variant 'static' does not know how to run the task {model.facts.task}: it has no cache")
     text.keep_cache()
     return model

@@ -30,7 +30,7 @@ def bench_parity(measure):
     assert run.score("coverage", run.outputs, [1, 1, 0]) == 0.5
 
 
-@variant(requires=("torch",))
+@variant(requires=("torch",), decides="dtype")
 def bfloat16(model):
     """Weights of 16 bits."""
     model.load_with(dtype="bfloat16")

@@ -4,6 +4,7 @@
     onnx:tensorrt                     TensorrtExecutionProvider on cuda
     onnx:threads=4                    as many threads an operator; else torch's number
     onnx:optimization=basic           how far the graph is rewritten at load: all, extended, basic, disabled
+    onnx:opset=18                     asked of torch's exporter; the one that it wrote is in the Record
     onnx:no-binding                   arrays of the host in and out at each call, a KV cache too
 
 session.py   a file → a session, and what ran where by its own record
@@ -29,6 +30,7 @@ WORDS: dict[str, Sequence[str] | type[int]] = {
     "threads": int,
     "optimization": ("all", "extended", "basic", "disabled"),
     "io": ("binding", "no-binding"),
+    "opset": int,
 }
 
 
@@ -44,14 +46,16 @@ def run_in_onnxruntime(
 ) -> Any:
     """Export a model and put a session in torch's place, which is given back. `convert` makes another file of its."""
     from ...exports.graph import graph_of
-    from ...exports.onnx import exported
+    from ...exports.onnx import OPSET, exported
     from .run import put
     from .session import chosen, open_session
 
     provider = chosen(model, told, name)
     _choose_dtype(model, name)
     graph = graph_of(model, f"variant {name!r}")
-    session = open_session(convert(exported(model, graph)), provider, told, model.device.index or 0)
+    session = open_session(
+        convert(exported(model, graph, int(told.get("opset", OPSET)))), provider, told, model.device.index or 0
+    )
     graph = graph.shell
     # The facts are the module's; its weights would only take memory that the session's need.
     model.hand_over("ONNX Runtime")

@@ -64,6 +64,7 @@ def _quantized(model: Model, path: Path) -> Path:
 
     key = cache.key("ort-int8-1", onnxruntime.__version__, path.parent.name)
     folder = cache.made_once("onnx", key, lambda place: quantize(path, place / "model.onnx"))
+    model.exported_to = folder
     size = sum(file.stat().st_size for file in folder.iterdir())
     model.note(quantization="ort-int8", weight_bytes=size)
     return folder / "model.onnx"

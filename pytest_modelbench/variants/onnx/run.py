@@ -91,7 +91,7 @@ class OnnxStep:
         # an architecture may do without one of them, and torch's exporter then leaves it out
         self.reads = [name for name in READS if name in types]
 
-    def empty(self, sequences: int) -> list[Any]:
+    def empty(self, sequences: int, tokens: int) -> list[Any]:
         """A cache without tokens."""
         import numpy
         import onnxruntime
