@@ -106,4 +106,4 @@ def _weighted(sums: list[float], sizes: list[int]) -> Judged:
 
 def _arrays(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> list[tuple[Any, Any]]:
     check_pairs(name, predictions, references)
-    return [(array(one), array(other)) for one, other in zip(predictions, references, strict=True)]
+    return [(array(name, one), array(name, other)) for one, other in zip(predictions, references, strict=True)]

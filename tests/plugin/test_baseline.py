@@ -105,6 +105,77 @@ def test_a_loss_of_quality_fails(pytester, stored):
     assert run(pytester).ret == 0
 
 
+INT8 = """
+    import os
+    import numpy
+    import pytest
+
+    VECTORS = numpy.random.default_rng(1).standard_normal((40, 64))
+
+    @pytest.mark.tolerance(seconds="900%", score_cosine=os.environ.get("MARGIN", "0.5pt"))
+    def bench_embed(measure):
+        # in eight bits: a loss of a few hundredths of a point
+        step = numpy.abs(VECTORS).max() / 127 if os.environ.get("INT8") else 1e-9
+        run = measure(lambda: numpy.round(VECTORS / step) * step)
+        run.score("cosine", list(run.output), list(VECTORS))
+"""
+
+
+def test_a_margin_under_the_true_loss_fails_and_one_above_does_not(pytester, monkeypatch):
+    pytester.makepyfile(bench_a=INT8)
+    pytester.runpytest(*QUICK, "--bench-save-baseline").assert_outcomes(passed=1)
+    monkeypatch.setenv("INT8", "1")
+    run(pytester).assert_outcomes(passed=1)
+    monkeypatch.setenv("MARGIN", "0.001pt")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Worse: score_cosine -0.0* pt against *, 1 -> * (95 % CI *, 40 items; limit -0.001 pt)"]
+    )
+
+
+def test_the_process_that_is_measured_does_not_read_the_baseline(pytester, stored):
+    stored()
+    pytester.makepyfile(
+        bench_b="""
+        import sys
+
+        def bench_b(measure):
+            measure(int)
+            assert not {"pyarrow", "numpy"} & sys.modules.keys()
+
+        def bench_c(measure):
+            bench_b(measure)  # after a Record was judged
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *QUICK, "--bench-baseline=reports/baseline", "-p", "no:codspeed", "bench_b.py"
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_the_gate_survives_its_process(pytester, stored):
+    stored()
+    pytester.makeconftest(
+        """
+        import os, signal, psutil
+
+        def pytest_runtest_teardown(item):
+            if item.name == "bench_steady":
+                for child in psutil.Process().children():
+                    if "pytest_modelbench.gate.apart" in child.cmdline():
+                        child.kill()
+                        child.wait()
+        """
+    )
+    result = run(pytester)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["modelbench: --bench-baseline reports/baseline: the process that reads the baseline has ended*"]
+    )
+    assert len(Parquet(pytester.path / "reports/data").rows()) == 2
+
+
 def test_without_a_baseline_all_is_missing_and_said(pytester):
     pytester.makepyfile(bench_a=BENCHES)
     result = run(pytester, baseline="no/such/place")
