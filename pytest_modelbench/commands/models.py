@@ -2,6 +2,9 @@
 
 modelbench models
 modelbench models ./checkpoints
+
+  modelbench models
+  modelbench models ./checkpoints
 """
 
 from __future__ import annotations
