@@ -27,7 +27,7 @@ def ours(call: Call, seconds: float, between: Between = lambda phase, share: Non
     `between` is the progress that a Measure tells between its rounds.
     """
     from pytest_modelbench.device import Device
-    from pytest_modelbench.measure import ROUND_SECONDS
+    from pytest_modelbench.rounds import ROUND_SECONDS
 
     rounds = max(3, math.ceil(seconds / ROUND_SECONDS))
     return measure_on(Device("cpu", "cpu", "cpu"), rounds, between)(call).seconds or 0.0

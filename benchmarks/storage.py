@@ -44,8 +44,8 @@ def _as_json(records: list[Any]) -> tuple[int, float]:
 
 
 def _records(number: int) -> list[Any]:
-    from pytest_modelbench.measure import seconds_of
     from pytest_modelbench.record import Record, Timing
+    from pytest_modelbench.rounds import seconds_of
 
     draw = random.Random(0)
     records = []

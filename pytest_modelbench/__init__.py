@@ -22,7 +22,7 @@ _PUBLIC = {
     "Results": "results",
     "Verdict": "verdict",
     "Dataset": "datasets",
-    "Run": "measure",
+    "Run": "run",
     "Judged": "scores",
     "ModelbenchError": "errors",
 }
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from .datasets import Dataset
     from .declare import metric, report, sampler, store, variant
     from .errors import ModelbenchError
-    from .measure import Run
     from .record import Caveat, DatasetFacts, ModelFacts, Record, Score
     from .results import Results
+    from .run import Run
     from .scores import Judged
     from .verdict import Verdict
 

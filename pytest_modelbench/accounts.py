@@ -10,7 +10,7 @@ from .record import Cost, Memory
 
 if TYPE_CHECKING:
     from .fixtures import Watch
-    from .measure import Run
+    from .run import Run
 
 
 def cost(run: Run, watch: Watch) -> Cost:

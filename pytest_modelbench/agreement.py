@@ -19,8 +19,8 @@ from .memory import ran_out
 from .session import SESSION
 
 if TYPE_CHECKING:
-    from .measure import Run
     from .model import Model
+    from .run import Run
     from .session import Session
 
 MARK = "parity"

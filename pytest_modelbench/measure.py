@@ -5,140 +5,38 @@ from __future__ import annotations
 import gc
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise, repeat
-from numbers import Real
 from time import get_clock_info, perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from .caveats import TIMER_RATIO
 from .errors import UsageError
 from .generation import Clock, Generation, Steps
-from .record import Caveat, Score, Timing, TokenTimes
-from .scores import composite, judge, key_of
-from .stats import median, precision_ratio
+from .record import TokenTimes
+from .rounds import LEAST_ROUNDS, Round, Rounds, loops_of, seconds_of, span
+from .run import Run, look_at_tokens, say_truncated
+from .stats import median
 
 if TYPE_CHECKING:
     from .conduct import Conductor
     from .declare import Metric
     from .device import Device
 
-# Chosen here, because reading the clock twice costs about 0.1 us: 1 ms a round keeps that under 0.01 %. Where the timer
-# costs more (on CUDA two events and a wait), rounds are longer: see `_loops`.
-ROUND_SECONDS = 1e-3
 # Chosen here: an odd number with a median, under a millisecond on a CUDA device.
 EMPTY_ROUNDS = 11
-# A device span that is this much shorter than the host's lacks work of another stream: the events of a round are
-# recorded as the host enters and leaves the call, so that the spans differ by what waiting costs, and no more.
-# Chosen here: several times the cost of an empty round, and no less than one in twenty.
-UNSEEN_TIMERS, UNSEEN_RATIO = 5, 0.05
 # What starts on an idle device starts when the host has sent it: 20 to 130 us later, read on an H100, the longer the
 # host had slept. Rounds shorter than this (chosen here: of it that is under 0.3 %) are followed by rounds whose queue
 # is held while the host sends (as nvbench's blocking kernel does), and the device's seconds are theirs.
 HELD_BELOW_SECONDS, HELD_ROUNDS = 0.05, 11
-# Chosen here: the smallest number with a median that one outlier does not move.
-LEAST_ROUNDS = 3
 # CUDA-graph modes record on their second and third call; llama-bench varied by 68 % until its fourth.
 LEAST_WARMUP_CALLS = 3
 # Two successive warm-up windows must agree this well (chosen here: about the drift of a quiet machine) ...
 WARMUP_AGREES_RATIO = 0.05
 # ... and each is this long, so that it holds more than the timer's noise.
 WARMUP_WINDOW_SECONDS = 0.02
-# Rounds stop early when the 95 % interval of the median of BLOCKS block medians is this narrow. It describes this
-# process only; between processes noise is larger, which is why the gate compares pairs of processes.
-PRECISION_RATIO = 0.01
-LEAST_PRECISION_SECONDS = 0.3
-
-
-@dataclass
-class Run:
-    """What a bench measured: outputs, seconds, and the counts and scores it adds to them."""
-
-    find_metric: Callable[[str], Metric]
-    output: Any = None
-    outputs: list[Any] = field(default_factory=list)
-    timing: Timing | None = None
-    tokens: TokenTimes | None = None
-    counts: dict[str, float] = field(default_factory=dict)
-    scores: dict[str, Score] = field(default_factory=dict)
-    caveats: list[Caveat] = field(default_factory=list)
-    #: What a person may want to know of how it was timed.
-    notes: list[str] = field(default_factory=list)
-    #: Told what is being judged, and the share that is done or None.
-    tell: Callable[[str, float | None], None] = lambda phase, share: None
-    #: The least and the most of each score whose metric has them.
-    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float | None:
-        """The median of one call; None under --bench-once, which times nothing."""
-        return median(self.timing.rounds_seconds) if self.timing else None
-
-    @property
-    def flat(self) -> list[Any]:
-        """The outputs of `measure.each`, joined: one entry an item of each batch."""
-        return [item for output in self.outputs for item in output]
-
-    def count(self, **units: float | Sequence[float]) -> None:
-        """Say how much work one call does: `run.count(tokens=64)`; throughput is derived, in units a second.
-
-        After `measure.each` a sequence may give each call's own: `run.count(images=[8, 8, 3])`; its mean is kept.
-        `flops` and `bytes` (that it must move) also say how near a call comes to the device's peaks: `mfu`, `mbu`.
-        Raises UsageError for anything but finite numbers of at least zero.
-        """
-        for unit, given in units.items():
-            plain = given.tolist() if hasattr(given, "tolist") else given  # numpy's and torch's
-            amounts = plain if isinstance(plain, (list, tuple)) else [plain]
-            for amount in amounts:
-                if isinstance(amount, bool) or not isinstance(amount, Real) or not 0 <= float(amount) < math.inf:
-                    raise UsageError(f"run.count({unit}={given!r}) is no count of {unit}; give finite numbers >= 0")
-            if amounts is plain and len(amounts) != len(self.outputs):
-                raise UsageError(
-                    f"run.count({unit}={given!r}) has {len(amounts)} numbers for {len(self.outputs)} calls; "
-                    "give one number, or one a call"
-                )
-            if unit in self.counts:
-                raise UsageError(f"run.count({unit}=...) was called twice; a Record holds one count of a unit")
-            self.counts[unit] = float(sum(amounts)) / len(amounts)
-
-    def score(self, metric: str, predictions: Any, references: Sequence[Any] | None = None, **options: Any) -> float:
-        """Judge outputs by a metric and keep the score, its items and its 95 % interval in the Record.
-
-        An option of the metric's stands after a colon: `f1:micro` is kept as `f1_micro`. Returns the value, so that it
-        can be asserted; of a metric that gives several, such as `lm_eval:TASK`, the first.
-        Raises UnknownName for a metric nothing declares, UsageError for missing references, for one score twice or for
-        other lengths, NotFinite for no finite number.
-        """
-        declared, said = self.find_metric(metric), f"scoring {metric}"
-        self._refuse_twice(key_of(metric))
-        self.tell(said, None)
-        scores = judge(declared, predictions, references, options, lambda share: self.tell(said, share))
-        for name, score in scores.items():
-            self._refuse_twice(name)
-            self.scores[name] = score
-            if declared.span is not None:
-                self.spans[name] = declared.span
-        return next(iter(scores.values())).value
-
-    def _refuse_twice(self, name: str) -> None:
-        if name in self.scores:
-            raise UsageError(f"run.score of {name!r} was called twice; a Record holds one score of a name")
-
-    def composite(
-        self, weights: Mapping[str, float], *, name: str = "composite", spans: Mapping[str, tuple[float, float]] = {}
-    ) -> float:
-        """Keep one number of the scores so far: their weighted mean, each brought to 0 (worst) to 1 (best).
-
-        `spans` gives the least and the most of a score whose metric has none: `{"perplexity": (1, 50)}`.
-        Raises UsageError for weights that sum to zero, a score that is not there, or one without a span.
-        """
-        if name in self.scores:
-            raise UsageError(f"run.composite(name={name!r}): there is a score of this name; give another")
-        self.scores[name] = composite(self.scores, weights, {**self.spans, **spans})
-        return self.scores[name].value
 
 
 @dataclass
@@ -190,8 +88,8 @@ class Measure:
                 each_seconds, warmup_calls = self._warm_up(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                loops = self._agreed(each_seconds, 1 if self.flush else _loops(each_seconds, timer_seconds))
-                rounds = _Rounds(self, LEAST_ROUNDS, self.rounds)
+                loops = self._agreed(each_seconds, 1 if self.flush else loops_of(each_seconds, timer_seconds))
+                rounds = Rounds(self, LEAST_ROUNDS, self.rounds)
                 clocks: list[Clock] = []
                 with self.watching():
                     while rounds.more():
@@ -206,7 +104,7 @@ class Measure:
                 if clocks:
                     run.tokens = _token_times(clocks, output)
         run.output, run.outputs = output, [output]
-        _look_at_tokens(run)
+        look_at_tokens(run)
         return run
 
     def each(self, f: Callable[..., Any], items: Iterable[Any]) -> Run:
@@ -232,7 +130,7 @@ class Measure:
                 self.prove()
                 timer_seconds = self._timer_seconds()
                 self._agreed(sum(warm) / 2, 1, items=len(things))
-                rounds = _Rounds(self, len(things), len(things), word="items")
+                rounds = Rounds(self, len(things), len(things), word="items")
                 with self.watching():
                     while rounds.more():
                         thing = things[len(rounds.rounds) % len(things)]  # two sides pass over them more than once
@@ -244,7 +142,7 @@ class Measure:
                     _refuse_lazy(self.bench, f, output)
                 run.timing = rounds.timing("each", 1, 3, first, timer_seconds, run.notes, stopped_by="items")
         run.output = run.outputs[-1]
-        _look_at_tokens(run)
+        look_at_tokens(run)
         return run
 
     def stream(self, f: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Run:
@@ -258,25 +156,25 @@ class Measure:
         with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
             first_ns, items, asked = self._drain(call)
-            first = _span(first_ns)
+            first = span(first_ns)
             if not self.once:
                 self.quiet()
                 warm_ns, _, _ = self._drain(call)
                 self.prove()
                 timer_seconds = self._timer_seconds()
-                self._agreed(_span(warm_ns).seconds, 1)
-                rounds = _Rounds(self, LEAST_ROUNDS, self.rounds)
+                self._agreed(span(warm_ns).seconds, 1)
+                rounds = Rounds(self, LEAST_ROUNDS, self.rounds)
                 stamps = []
                 with self.watching():
                     while rounds.more():
                         times_ns, items, asked = self._drain(call, self.flush)
-                        if rounds.add(_span(times_ns)):
+                        if rounds.add(span(times_ns)):
                             stamps.append(times_ns)
                 run.timing = rounds.timing("stream", 1, 2, first, timer_seconds, run.notes)
                 run.tokens = _stream_times(stamps, items)
         run.output, run.outputs = items, [items]
         if asked is not None:
-            _say_truncated(run, sum(map(_entries, items)), asked * _sequences(items))
+            say_truncated(run, sum(map(_entries, items)), asked * _sequences(items))
         return run
 
     def _begin(self, f: Callable[..., Any], lazy: bool = False) -> Run:
@@ -305,7 +203,7 @@ class Measure:
 
     def _round(
         self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None, held: bool = False
-    ) -> tuple[_Round, Any]:
+    ) -> tuple[Round, Any]:
         """One round of `loops` calls, or of none: its times, and the last output. `held`: see HELD_BELOW_SECONDS."""
         device, output, turns = self.device, None, repeat(None, loops)
         if flush:
@@ -322,9 +220,9 @@ class Measure:
         ended_ns = perf_counter_ns()
         device_seconds, calls = device.between_seconds(before, after), max(loops, 1)
         each_seconds = None if device_seconds is None else device_seconds / calls
-        return _Round(started_ns, seconds_of(ended_ns - started_ns, calls), each_seconds), output
+        return Round(started_ns, seconds_of(ended_ns - started_ns, calls), each_seconds), output
 
-    def _held(self, call: Callable[[], Any], loops: int, rounds: _Rounds) -> tuple[float, ...]:
+    def _held(self, call: Callable[[], Any], loops: int, rounds: Rounds) -> tuple[float, ...]:
         """Seconds of a call on the device, in rounds whose queue was held; empty for long rounds and other devices."""
         if rounds.round_seconds(loops) >= HELD_BELOW_SECONDS or not self.device.hold():
             return ()
@@ -375,120 +273,6 @@ class Measure:
         if not items:
             raise UsageError(f"{self.bench}: the stream ended before its first item")
         return times_ns, items, stream.asked_tokens if isinstance(stream, Steps) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """One round: its start on the host's clock, and seconds of a call by the host's and by the device's clock."""
-
-    started_ns: int
-    seconds: float
-    device_seconds: float | None = None
-
-
-class _Rounds:
-    """Rounds as they come, and the rule that ends them."""
-
-    def __init__(self, measure: Measure, least: int, fixed: int | None, word: str = "rounds") -> None:
-        self.fixed, self.max_seconds, self.least, self.word = fixed, measure.max_seconds, least, word
-        self.least_seconds = max(LEAST_PRECISION_SECONDS, measure.least_seconds)
-        self.progress, self.cold = measure.progress, measure.flush is not None
-        self.conductor = measure.conductor
-        self.rounds: list[_Round] = []
-        self.stopped_by: Any = "rounds"
-        self._spent_seconds = 0.0
-        self._look_at = 40
-
-    def add(self, timed: _Round) -> bool:
-        """Keep a round; False for one that does not count."""
-        if self.conductor is not None and not self.conductor.takes(timed.seconds):
-            return False
-        self.rounds.append(timed)
-        return True
-
-    def more(self) -> bool:
-        if self.conductor is not None:
-            self.stopped_by = "paired"
-            return self.conductor.more()
-        done = len(self.rounds)
-        if self.fixed is not None:
-            self.progress(self.word, done / self.fixed)
-            return done < self.fixed
-        self._spent_seconds = (perf_counter_ns() - self.rounds[0].started_ns) * 1e-9 if done else 0.0
-        self.progress("rounds", min(max(self._spent_seconds / self.max_seconds, 0.0), done / (done + 1)))
-        if done < self.least:
-            return True
-        if self._spent_seconds >= self.max_seconds:
-            self.stopped_by = "seconds"
-            return False
-        if done >= self._look_at and self._spent_seconds >= self.least_seconds:
-            self._look_at = math.ceil(done * 1.5)  # look a few times only: each look is a chance to stop by luck
-            if precision_ratio([timed.seconds for timed in self.rounds]) <= PRECISION_RATIO:
-                self.stopped_by = "precision"
-                return False
-        return True
-
-    def timing(
-        self,
-        verb: Any,
-        loops: int,
-        warmup_calls: int,
-        first: _Round,
-        timer_seconds: float,
-        notes: list[str],
-        stopped_by: Any = None,
-        held: tuple[float, ...] = (),
-    ) -> Timing:
-        device_seconds = tuple(timed.device_seconds for timed in self.rounds if timed.device_seconds is not None)
-        if device_seconds and self._unseen(device_seconds, loops, timer_seconds):
-            device_seconds = held = ()
-            notes.append("no device times: work ran on a stream that the current one does not wait for")
-        return Timing(
-            verb,
-            tuple(timed.seconds for timed in self.rounds),
-            tuple(timed.started_ns for timed in self.rounds),
-            held or device_seconds,
-            loops=loops,
-            warmup_calls=warmup_calls,
-            first_call_seconds=first.seconds,
-            stopped_by=stopped_by or self.stopped_by,
-            cold=self.cold,
-            timer_seconds=timer_seconds,
-            device_held=bool(held),
-        )
-
-    def round_seconds(self, loops: int) -> float:
-        """The length of a round."""
-        return median([timed.seconds for timed in self.rounds]) * loops
-
-    def _unseen(self, device_seconds: Sequence[float], loops: int, timer_seconds: float) -> bool:
-        """Whether the device's events missed work that the host waited for."""
-        host_seconds = median([timed.seconds for timed in self.rounds])
-        lacking = host_seconds - median(device_seconds)
-        return lacking * loops > UNSEEN_TIMERS * timer_seconds and lacking > UNSEEN_RATIO * host_seconds
-
-
-def _loops(each_seconds: float, timer_seconds: float) -> int:
-    """Calls in a round, so that the timer is half of what it may be of it: warm calls can still become faster."""
-    return max(1, math.ceil(max(ROUND_SECONDS, 2 * timer_seconds / TIMER_RATIO) / each_seconds))
-
-
-def _span(times_ns: Sequence[int]) -> _Round:
-    return _Round(times_ns[0], seconds_of(times_ns[-1] - times_ns[0]))
-
-
-# 2**-33 s is 0.12 ns: from a value rounded to that, the clock's whole nanoseconds are read back.
-_PLACES = 33
-
-
-def seconds_of(elapsed_ns: int, calls: int = 1) -> float:
-    """Seconds of one call, of nanoseconds that `calls` took; it ends in binary zeros, so that a file of many is small.
-
-    `elapsed_ns * 1e-9 / calls` has 53 digits of which a clock of nanoseconds gave some twenty: noise that no compressor
-    can drop. `round(seconds * calls * 1e9)` is `elapsed_ns` again.
-    """
-    places = _PLACES + calls.bit_length()
-    return math.ldexp(round((elapsed_ns << places) / (calls * 1_000_000_000)), -places)
 
 
 def _bare(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
@@ -583,14 +367,3 @@ def _entries(item: Any) -> int:
 
 def _sequences(items: Sequence[Any]) -> int:
     return max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
-
-
-def _look_at_tokens(run: Run) -> None:
-    made = [output for output in run.outputs if isinstance(output, Generation)]
-    asked = sum(output.asked_tokens * len(output.token_ids) for output in made)
-    _say_truncated(run, sum(output.new_tokens for output in made), asked)
-
-
-def _say_truncated(run: Run, came: int, asked: int) -> None:
-    if came < asked:
-        run.caveats.append(Caveat("truncated", f"{came:,} of {asked:,} tokens"))

@@ -24,10 +24,10 @@ from .energy import idle, short_window
 from .errors import Fallback, Lost, NotFinite, UsageError
 from .fixtures import MEASURE, WATCH, Failed
 from .judging import tolerance
-from .measure import Run
 from .memory import asked_bytes, ran_out
 from .quantity import quantity_text
 from .record import Cost, DatasetFacts, Memory, ModelFacts, Outcome, Record, Timing, from_dict, to_dict
+from .run import Run
 from .session import SESSION
 
 STARTED = pytest.StashKey[tuple[str, float]]()

@@ -98,6 +98,8 @@ def test_every_room_has_its_place():
         "tasks",
         "datasets",
         "measure",
+        "run",
+        "rounds",
         "memory",
         "canary",
         "compiler",

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 import pytest
 
 from pytest_modelbench import measure as module
+from pytest_modelbench import rounds as rule
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import UnknownName, UsageError
 from pytest_modelbench.generation import Clock, Generation, Steps
-from pytest_modelbench.measure import Measure, seconds_of
+from pytest_modelbench.measure import Measure
+from pytest_modelbench.rounds import seconds_of
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ class FakeClock:
 
     def __init__(self, monkeypatch):
         self.now_ns = 10**12
-        monkeypatch.setattr(module, "perf_counter_ns", lambda: self.now_ns)
+        for room in (module, rule):
+            monkeypatch.setattr(room, "perf_counter_ns", lambda: self.now_ns)
 
     def work(self, seconds):
         self.now_ns += round(seconds * 1e9)
@@ -132,7 +135,7 @@ def test_fixed_rounds_are_kept(measure, clock):
 
 def test_long_calls_stop_by_time_after_the_least_rounds(measure, clock):
     run = measure(clock.work, 1.0)
-    assert len(run.timing.rounds_seconds) == module.LEAST_ROUNDS
+    assert len(run.timing.rounds_seconds) == rule.LEAST_ROUNDS
     assert run.timing.stopped_by == "seconds"
 
 
@@ -140,7 +143,7 @@ def test_quiet_rounds_stop_by_precision_of_their_blocks(measure, clock):
     measure.max_seconds = 100
     run = measure(clock.work, 0.01)
     assert run.timing.stopped_by == "precision"
-    assert sum(run.timing.rounds_seconds) >= module.LEAST_PRECISION_SECONDS
+    assert sum(run.timing.rounds_seconds) >= rule.LEAST_PRECISION_SECONDS
 
 
 def test_quiet_rounds_go_on_for_a_window_that_an_energy_counter_needs(measure, clock):

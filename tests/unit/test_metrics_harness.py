@@ -8,8 +8,8 @@ from stand_in import CPU, settings
 
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import UnknownName, UsageError
-from pytest_modelbench.measure import Run
 from pytest_modelbench.metrics import harness
+from pytest_modelbench.run import Run
 from pytest_modelbench.source import parse
 
 pytest.importorskip("lm_eval")
