@@ -71,6 +71,7 @@ def test_a_regression_is_a_failing_test_of_one_line(pytester, stored, workers):
     result.stdout.fnmatch_lines(
         [
             "Slower: *x slower against reports/baseline, median * -> * (95 % CI *, 6 sessions; limit +50 %)",
+            "1 passed, 1 failed by the gate in *",
             "modelbench  * against reports/baseline: 1 slower, 1 faster",
             "slower  slow * +50 %*",
             "FAILED bench_a.py::bench_slow - Slower: *",
