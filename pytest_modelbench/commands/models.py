@@ -1,5 +1,7 @@
 """List the models that can be run without a download: here, in the hub's cache, in installed packages; and presets.
 
+What is printed is what the mark `models` and `--model` take.
+
   modelbench models
   modelbench models ./checkpoints
 """
