@@ -16,7 +16,7 @@ from .errors import ModelbenchError
 #: Command -> what it does; the module in `commands/` is imported when it is asked for.
 COMMANDS: dict[str, str] = {
     "models": "list the models that are here",
-    "variants": "try every variant on some models and show which run, and how near eager they are",
+    "variants": "try every variant on some models, and show which run",
     "export": "export a model to a file that another runtime reads",
     "list": "list stored Records, or sessions",
     "show": "show one stored Record",
@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "copy": "copy Records from one store to another",
     "compact": "put the stored sessions of each month into one file",
     "import": "import what other tools measured",
+    "bisect": "find the commit that made a bench slower",
     "serve": "serve the page over all stored sessions on this machine",
 }
 
@@ -46,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given:
         parser.print_help()
         return 2
-    asked = parser.parse_args(given)
+    end = given.index("--") if "--" in given else len(given)
+    asked = parser.parse_args(given[:end])
+    if end < len(given):
+        if "rest" not in asked:
+            parser.error(f"{asked.command} takes nothing after --")
+        asked.rest = given[end + 1 :]
     try:
         status: int = asked.run(asked)
         sys.stdout.flush()

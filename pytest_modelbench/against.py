@@ -187,9 +187,36 @@ class Comparison:
     def _calibrate(self) -> None:
         """Play all pairs, whatever they say."""
         while self.pairs_played < self.settings.pairs and not (self._late() and self.pairs_played >= pairs.LEAST_PAIRS):
-            self._round([bench for bench in self.benches if bench.open])
+            wanted = [bench for bench in self.benches if bench.open]
+            self._round(wanted)
+            for bench in wanted:  # a pair that died reached some of them only
+                bench.compared.history += [None] * (self.pairs_played - len(bench.compared.history))
+        self._keep([bench for bench in self.benches if bench.open])
         for bench in self.benches:
             bench.ended = bench.ended or "calibrated"
+
+    def _keep(self, benches: Sequence[Bench]) -> None:
+        """Store what the pairs told, and say it."""
+        from .gate.calibration import Calibrated, Kept, alarms, write
+        from .reports.calibration import found, lines
+
+        told = [bench.compared for bench in benches]
+        of_benches = tuple(Calibrated(of.key, of.limit, of.seconds / len(of.history), tuple(of.history)) for of in told)
+        if not of_benches:
+            return
+        apart, drawn = found(of_benches)
+        head, itself = head_name(self.root), self.settings.against is None
+        rate = alarms(drawn)[1] / (len(drawn) * len(of_benches)) if itself else None
+        self.session.notes += lines(head, self.base.said, of_benches, apart, drawn) if itself else []
+        place = self._calibration() if itself else self.settings.reports_folder / "pairs.json"
+        self.session.written.append(write(place, Kept(head, self.base.said, of_benches, rate)))
+
+    def _calibration(self) -> Path:
+        """Where the calibration of this machine is kept: beside the baselines, which a team commits."""
+        records = (bench.compared.records.get("head") for bench in self.benches)
+        environment = next((record.environment for record in records if record), {})
+        name = f"calibration-{environment.get('fingerprint', 'unknown')}.json"
+        return self.settings.reports_folder / "baseline" / name
 
     def _look(self, session: pytest.Session) -> None:
         """What the pairs so far say; who is suspected waits for fresh ones."""
@@ -429,9 +456,14 @@ class Comparison:
         found = tuple(verdict for bench in self.benches for verdict in bench.verdicts)
         if found and all(verdict.word == "new" for verdict in found):
             self.session.problems.append(f"no bench in common with {self.base.said}: nothing was compared")
+        from .gate.calibration import read
+
+        kept = read(self._calibration())
+        expected = kept.alarms_per_bench if kept else None
+        alarms = None if expected is None else expected * len(self.benches)
         records = next((bench.compared.records for bench in self.benches if bench.compared.records.get("base")), {})
         self.session.verdicts = Verdicts(
-            found, self.base.said, head_name(self.root), "paired", changed=changed(records)
+            found, self.base.said, head_name(self.root), "paired", alarms_per_suite=alarms, changed=changed(records)
         )
 
     # -- around it

@@ -43,7 +43,6 @@ EXTRAS = {
     "yaml": "pyyaml",
     "evaluate": "pytest-modelbench[metrics]",
     "sklearn": "pytest-modelbench[metrics]",
-    "numpy": "pytest-modelbench[metrics]",
     "scipy": "pytest-modelbench[metrics]",
     "sacrebleu": "pytest-modelbench[metrics]",
     "rouge_score": "pytest-modelbench[metrics]",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import said
-from .errors import UsageError
+from .errors import StoreError, UsageError
 from .quantity import visible
 from .session import SESSION
-from .verdict import Verdict, Verdicts
+from .verdict import Verdict
 
 if TYPE_CHECKING:
     from .record import Record
@@ -25,30 +25,34 @@ class Judging:
 
     def __init__(self, session: Session, suite: int) -> None:
         """Open the baseline of the settings. Raises UsageError or StoreError for one that cannot be read."""
-        from .gate.place import baseline_at
+        from .gate.apart import Apart
 
         settings = session.settings
         assert settings.baseline is not None
         self.session, self.place = session, settings.baseline
-        self.baseline = baseline_at(settings.baseline, root=settings.root, catalog=session.catalog, suite=suite)
+        self.baseline = Apart(settings.baseline, settings.root, suite)
         self.verdicts: dict[str, tuple[Verdict, ...]] = {}
 
     def add(self, report: pytest.TestReport, record: Record) -> list[tuple[str, str]]:
         """Judge the Record that came with a report, and fail the report by it; what JUnit's file is to have of it."""
-        from .gate.stored import judge as against_stored
-
         settings = self.session.settings
-        found = against_stored(record, self.baseline, settings.fail, settings.strict, settings.require_baseline)
+        try:
+            found = self.baseline.judge(record, settings.fail, settings.strict, settings.require_baseline)
+        except StoreError as error:
+            problem = f"--bench-baseline {self.place}: {error}"
+            self.session.problems += [problem] if problem not in self.session.problems else []
+            return []
         self.verdicts[report.nodeid] = found
         judge(report, found, self.place, "stored")
         return properties(found, self.place, "stored")
 
-    def conclude(self, records: Sequence[Record], whole: bool) -> Verdicts:
-        """All Verdicts of the session; `whole`: nothing narrowed it, so a bench that is not there is missing."""
-        from .gate.stored import concluded
-
+    def conclude(self, whole: bool) -> None:
+        """Give the session all Verdicts; `whole`: nothing narrowed it, so a bench that is not there is missing."""
         found = [verdict for of_bench in self.verdicts.values() for verdict in of_bench]
-        return concluded(found, records, self.baseline, whole=whole)
+        try:
+            self.session.verdicts = self.baseline.conclude(found, self.session.records, whole)
+        except StoreError as error:
+            self.session.problems.append(f"--bench-baseline {self.place}: {error}")
 
 
 def narrowed(config: pytest.Config) -> bool:

@@ -294,7 +294,7 @@ class _Controller:
             from .judging import narrowed
 
             whole = not narrowed(self.config) and not session.shouldstop and not session.shouldfail
-            self.session.verdicts = self.judging.conclude(self.session.records, whole)
+            self.judging.conclude(whole)
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

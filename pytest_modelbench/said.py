@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from .quantity import ABSENT, digits, text, unit_for
 from .verdict import WORDS, Verdict, Verdicts
 
-#: Units of scores that are shares of one: a point is a hundredth of it. Of any other score it is one of its unit.
-SHARES = {"ratio", "share"}
+#: Units of scores that lie about zero to one: a point is a hundredth of it. Of any other score it is one of its unit.
+SHARES = {"ratio", "share", "cosine", "correlation"}
 #: Verdicts without numbers that compare anything.
 NOT_JUDGED = ("new", "missing", "incomparable", "invalid")
 
@@ -233,7 +233,7 @@ def _percent(ratio: float) -> str:
 def _points(difference: float, verdict: Verdict) -> str:
     """One decimal; as many as it takes where the change of the score would vanish."""
     size = max(abs(verdict.change or 0.0), abs(difference)) / point(verdict.unit)
-    places = 1 if size >= 0.1 or size == 0 else min(6, 1 - math.floor(math.log10(size)))
+    places = 1 if size >= 1 or size == 0 else min(6, 1 - math.floor(math.log10(size)))
     return _signed(difference / point(verdict.unit), places)
 
 

@@ -12,8 +12,6 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from importlib.util import find_spec
-from random import Random
 from time import perf_counter
 from typing import Any, Literal
 
@@ -29,6 +27,8 @@ RESAMPLES = 1000
 RESAMPLING_SECONDS, LEAST_RESAMPLES = 5.0, 100
 #: The normal distribution's 97.5 % quantile.
 Z = 1.959964
+#: Units of what is right or wrong, where each item is 1 or 0.
+_SHARES = {"ratio", "share"}
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def _scored(metric: Metric, result: Any, tell: Callable[[float | None], None]) -
         return _with_interval(Score(value, metric.unit, metric.direction, items))
     unit = metric.unit if result.unit is None else result.unit
     found = Score(float(result.value), unit, result.direction or metric.direction, tuple(map(float, result.items)))
-    if result.again is None:
-        return _with_interval(found) if _is_mean(found) else found
-    if result.n < 2 or not math.isfinite(found.value):
+    if result.again is None or result.n < 2 or not math.isfinite(found.value):
         return found
     drawn = resampled(result.again, result.n, tell)
     if len(drawn) < LEAST_RESAMPLES:
@@ -129,7 +127,7 @@ def _with_interval(score: Score) -> Score:
     n = len(score.items)
     error = standard_error(score.items) if score.standard_error is None else score.standard_error
     score = replace(score, standard_error=error)
-    if {*score.items} <= {0.0, 1.0}:
+    if score.unit in _SHARES and {*score.items} <= {0.0, 1.0}:
         low, high = wilson(sum(score.items), n)
         return replace(score, low=low, high=high, interval="Wilson's, of a share")
     if error is None:
@@ -156,30 +154,18 @@ def resampled(again: Callable[[Sequence[int]], float], n: int, tell: Callable[[f
 
     A sample that a metric cannot judge (it lacks a class) gives no value. Efron & Tibshirani, section 13.
     """
-    draw, started = _drawer(n), perf_counter()
+    from numpy.random import RandomState
+
+    draw, started = RandomState(0), perf_counter()  # whose numbers are promised never to change (NumPy's NEP 19)
     values = []
     for done in range(RESAMPLES):
         if perf_counter() - started > RESAMPLING_SECONDS:
             break
         tell(done / RESAMPLES)
-        value = float(again(draw()))
+        value = float(again(draw.randint(n, size=n).tolist()))
         if math.isfinite(value):
             values.append(value)
     return sorted(values)
-
-
-def _drawer(n: int) -> Callable[[], list[int]]:
-    """Draws n of n places with replacement; by numpy where it is there, which is thirty times as fast.
-
-    Both generators are Mersenne twisters whose numbers are promised never to change (numpy: NEP 19 on RandomState).
-    """
-    if find_spec("numpy") is None:
-        draw = Random(0)
-        return lambda: draw.choices(range(n), k=n)
-    from numpy.random import RandomState
-
-    state = RandomState(0)
-    return lambda: list(state.randint(n, size=n).tolist())
 
 
 def _refuse_infinite(name: str, score: Score) -> None:

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations_with_replacement, pairwise
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,7 @@ def student_tail(t: float, df: int) -> float:
     return tail if t >= 0 else 1 - tail
 
 
+@cache
 def student_quantile(tail: float, df: int) -> float:
     """The t that is exceeded with a chance of `tail`, under one half.
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -36,6 +37,26 @@ def test_an_idea_prints_its_rows(idea, tmp_path):
         numbers = [ours for what, ours in rows if said in what]
         assert numbers, f"no row says {said!r}:\n{ran.stdout}"
         assert all(re.search(r"\d|not measured", ours) for ours in numbers)
+
+
+@pytest.mark.slow
+def test_the_gate_on_trial_for_a_minute(tmp_path, monkeypatch):
+    """Loose bounds on rates: six pairs of a bench say no more."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import gate_trials
+    from pytest_modelbench.gate import calibration
+
+    gate_trials.measure(tmp_path / "kept", 0, short=True)
+    called = {}
+    for kind in ("identical", "+10 %"):
+        drawn = list(calibration.drawn(gate_trials.joined(tmp_path / "kept", kind), 2, Random(1), 200))
+        called[kind] = calibration.alarms(drawn)[1] / (2 * len(drawn))
+    assert called["identical"] <= 0.05
+    assert called["+10 %"] >= 0.25
+    table = "\n".join(gate_trials.table(tmp_path / "kept"))
+    assert "| a Llama, 10 ms | +10 % | +" in table
+    assert "pytest-benchmark, identical code" in table
 
 
 def test_the_manual_tells_of_each_idea():

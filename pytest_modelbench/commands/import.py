@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from ..importers import TOOLS, records_of
-from ..places import store_at, usual_store
+from ..places import rows_at, store_at, usual_store
 from . import say
 
 
@@ -27,11 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read every file, then store them all."""
+    """Read every file, then store those that are not there yet."""
     read = [(path, records_of(path, arguments.tool)) for path in arguments.files]
-    store = store_at(arguments.store)
+    store, where, known = store_at(arguments.store), arguments.store or usual_store(), _sessions(arguments.store)
     for path, records in read:
+        if records[0].session in known:
+            say(f"{path} is in {where} already, as session {records[0].session}")
+            continue
         store.append(records)
+        known.add(records[0].session)
         number = f"{len(records):,} Record{'' if len(records) == 1 else 's'}"
-        say(f"{number} of {records[0].imported} from {path} into {arguments.store or usual_store()}")
+        say(f"{number} of {records[0].imported} from {path} into {where}")
     return 0
+
+
+def _sessions(store: str | None) -> set[str]:
+    """What a store has; one that is not there yet has none."""
+    place = getattr(store_at(store), "place", None)
+    if isinstance(place, Path) and not place.exists():
+        return set()
+    return {str(row["session"]) for row in rows_at(store, ("session", "started_utc"))}

@@ -9,9 +9,9 @@ from ..record import Caveat, Record
 
 #: Columns of a stored row that decide it.
 COLUMNS = (
-    "outcome", "simulated", "cold", "fingerprint", "cpu_name", "gpu_name", "cores_usable", "dataset_digest",
-    "dataset_items", "source_digest", "caveats",
+    "outcome", "simulated", "cold", "fingerprint", "dataset_digest", "dataset_items", "source_digest", "caveats",
 )  # fmt: skip
+OF_ANOTHER_MACHINE = "the baseline is of another machine"
 
 #: Caveats that can move a quantity by themselves; without them the rest stays judged. `short_window` is not here: where
 #: it holds there are no joules to compare.
@@ -39,7 +39,7 @@ def why_not(record: Record, stored: Mapping[str, Any]) -> str:
     if bool(stored["simulated"]) != record.simulated:
         return "the baseline is simulated" if stored["simulated"] else "the baseline is not simulated"
     if stored["fingerprint"] != record.environment.get("fingerprint"):
-        return f"the baseline is of another machine ({_machine(stored)})"
+        return OF_ANOTHER_MACHINE
     cold = bool(record.timing and record.timing.cold)
     if bool(stored["cold"]) != cold:
         return "the baseline is hot, this is cold" if cold else "the baseline is cold, this is hot"
@@ -54,10 +54,11 @@ def why_not(record: Record, stored: Mapping[str, Any]) -> str:
 _ENDED = {"failed": "failed", "skipped": "was skipped", "oom": "ran out of memory", "error": "was in error"}
 
 
-def _machine(stored: Mapping[str, Any]) -> str:
-    """What is known of it, so that a person sees what differs."""
-    cores = stored["cores_usable"] and f"{stored['cores_usable']} cores"
-    return ", ".join(str(part) for part in (stored["gpu_name"], stored["cpu_name"], cores) if part) or "not known"
+def machine(environment: Mapping[str, Any]) -> str:
+    """What is known of one, so that a person sees what differs."""
+    host, gpu = environment.get("host") or {}, environment.get("gpu") or {}
+    cores = host.get("cores_usable") and f"{host['cores_usable']} cores"
+    return ", ".join(str(part) for part in (gpu.get("name"), host.get("cpu_name"), cores) if part) or "not known"
 
 
 def usual_caveats(rows: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -26,7 +26,7 @@ SIDES: tuple[Side, Side] = ("head", "base")
 
 # Chosen here: blocks long enough that a switch (0.1 ms of pipes) costs nothing, short enough that a disturbance of a
 # second falls on both sides alike.
-BLOCK_SECONDS = 0.03
+BLOCK_SECONDS = 0.04
 # Chosen here: with ten blocks a median of their pairwise means ignores two that something disturbed. More would only
 # repeat what the process is like: between processes medians differ by more than within one.
 BLOCKS, LEAST_BLOCKS = 10, 4

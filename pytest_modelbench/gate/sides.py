@@ -55,6 +55,13 @@ def against(asked: str, root: Path) -> Against:
     raise UsageError(_not_there(asked, root))
 
 
+def project_root(folder: Path) -> Path:
+    """The git repository that holds a folder. Raises UsageError where none does."""
+    if not (root := _git(folder, "rev-parse", "--show-toplevel")):
+        raise UsageError(f"{folder} is in no git repository")
+    return Path(root)
+
+
 def itself(root: Path) -> Against:
     """This code on both sides."""
     return Against("itself", "itself", "folder", str(root))

@@ -21,7 +21,7 @@ from .quantities import QUANTITIES, SCORE, Quantity, measured, value
 
 #: Columns of a stored row that are asked for.
 COLUMNS = (
-    "record_id", "session", "nodeid", "started_utc", "commit", *comparable.COLUMNS, "decode_tokens_per_second",
+    "record_id", "session", *comparable.COLUMNS, "decode_tokens_per_second",
     *(quantity.column for quantity in QUANTITIES.values()),
 )  # fmt: skip
 #: Files that are opened for a bench that few sessions have (chosen here: five times what it takes, 0.1 s).
@@ -45,6 +45,8 @@ class Baseline:
         self._unread: Iterator[Sequence[Row]] = islice(sessions, MOST_FILES)
         self._rows: dict[str, list[Row]] = {}
         self._asked: set[str] = set()
+        #: What is known of other machines, by fingerprint.
+        self._machines: dict[str, str] = {}
         #: Why stored Records were not compared, and how many.
         self.refused: Counter[str] = Counter()
         self._read_one()
@@ -68,7 +70,7 @@ class Baseline:
         """Rows that may be compared with a Record, the newest first, and why others may not."""
         while True:
             of_key = self._rows.get(record.key, [])
-            reasons = [comparable.why_not(record, found) for found in of_key]
+            reasons = [self._why_not(record, found) for found in of_key]
             good = [found for found, reason in zip(of_key, reasons, strict=True) if not reason]
             if len({found["session"] for found in good}) >= MOST_SESSIONS or not self._read_one():
                 break
@@ -77,6 +79,15 @@ class Baseline:
             self._asked.add(record.key)
             self.refused.update(bad)
         return good, bad[0] if bad else ""
+
+    def _why_not(self, record: Record, found: Row) -> str:
+        reason = comparable.why_not(record, found)
+        if reason != comparable.OF_ANOTHER_MACHINE:
+            return reason
+        which = found["fingerprint"]
+        if which not in self._machines:
+            self._machines[which] = comparable.machine(self.slim(found).environment)
+        return f"{reason} ({self._machines[which]})"
 
 
 def judge(
@@ -164,7 +175,9 @@ def _gone(records: Sequence[Record], baseline: Baseline) -> Iterator[Verdict]:
     fingerprints = {record.environment.get("fingerprint") for record in records}
     for key, found in baseline.newest.items():
         if key not in ran and key.partition("::")[0] in files and found["fingerprint"] in fingerprints:
-            yield Verdict(key, found["nodeid"], "seconds", "missing", "the baseline has it, it is not here any more")
+            yield Verdict(
+                key, baseline.slim(found).nodeid, "seconds", "missing", "the baseline has it, it is not here any more"
+            )
 
 
 def _notes(verdicts: Sequence[Verdict], baseline: Baseline) -> Iterator[str]:
@@ -174,10 +187,12 @@ def _notes(verdicts: Sequence[Verdict], baseline: Baseline) -> Iterator[str]:
         yield f"{number:,} stored Record{plural} not compared: {reason}" + (
             ", ..." if len(baseline.refused) > 1 else ""
         )
+    if baseline and verdicts and all(verdict.word == "new" for verdict in verdicts):
+        yield "No bench in common: were files or functions renamed, or axes added? Both are part of a bench's identity."
     if any(verdict.advisory and (verdict.pairs or LEAST_SESSIONS) < LEAST_SESSIONS for verdict in verdicts):
         yield f"advisory: it takes {LEAST_SESSIONS} stored sessions for a bench to fail, better {MOST_SESSIONS}"
     elif any(verdict.change is not None for verdict in verdicts):
-        yield "At most 5 % of suites of identical code raise an alarm by this rule (how stored sessions are judged)."
+        yield "At most 5 % of suites of identical code raise an alarm by this rule."
 
 
 # -- a number

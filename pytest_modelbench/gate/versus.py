@@ -38,6 +38,8 @@ class Compared:
     screened: list[PairChange] = field(default_factory=list)
     fresh: list[PairChange] = field(default_factory=list)
     records: dict[Side, Record | None] = field(default_factory=dict)
+    #: Each pair that was played, None for one that did not count.
+    history: list[PairChange | None] = field(default_factory=list)
     #: Whether the other side has this bench at all.
     known: bool = True
     #: Why a pair did not count, once for each that did not.
@@ -62,20 +64,22 @@ class Compared:
         """Take in what one pair says; the first pair's Records are kept."""
         self.records = self.records or records
         self.seconds += played.seconds
+        self.history.append(None)
         blocks = played.blocks or _whole(records)
         if not blocks:
             return
         if explained := one_sided(records):
             self.dropped.append(explained)
             return
-        (self.fresh if fresh else self.screened).append(pair_change(blocks))
+        self.history[-1] = change = pair_change(blocks)
+        (self.fresh if fresh else self.screened).append(change)
         for side in SIDES:
             self._medians[side].append(statistics.median(block.seconds[side] for block in blocks))
         both = [measured(record) for side in SIDES if (record := records[side])]
         if len(both) == len(SIDES):
             for name in QUANTITIES.keys() - {"seconds"} & both[0].keys() & both[1].keys():
-                change = PairChange(math.log(both[0][name] / both[1][name]), 0.0, 0.0)
-                self._others.setdefault(name, []).append(change)
+                ratio = PairChange(math.log(both[0][name] / both[1][name]), 0.0, 0.0)
+                self._others.setdefault(name, []).append(ratio)
 
     # -- Verdicts
 

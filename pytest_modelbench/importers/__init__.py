@@ -32,7 +32,7 @@ TOOLS = {
 
 
 @dataclass(frozen=True)
-class Source:
+class File:
     """The file that Records come from."""
 
     path: Path
@@ -55,9 +55,9 @@ def records_of(path: Path, tool: str | None = None) -> list[Record]:
     name = tool or next((name for name in TOOLS if _module(name).takes(content)), None)
     if name is None:
         raise StoreError(f"{path} is of no tool that is known ({', '.join(TOOLS)}); say which with --from TOOL")
-    source = Source(path, sha256(raw).hexdigest()[:12], _utc(written))
+    file = File(path, sha256(raw).hexdigest()[:12], _utc(written))
     try:
-        found: list[Record] = _module(name).read(content, source)
+        found: list[Record] = _module(name).read(content, file)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{path} is not as {name} writes it: {what}") from error
@@ -88,7 +88,7 @@ def _refuse(path: Path, error: ValueError) -> Any:
 
 
 def imported(
-    source: Source,
+    file: File,
     tool: str,
     name: str,
     *,
@@ -112,9 +112,9 @@ def imported(
         outcome="passed",
         imported=f"{tool} {version}".strip(),
         environment=_environment(tool, version, machine or {}, parts.pop("environment", {})),
-        session=f"import-{source.digest}",
-        started_utc=started_utc or source.written_utc,
-        notes=(*parts.pop("notes", ()), f"imported from {source.path.name}"),
+        session=f"import-{file.digest}",
+        started_utc=started_utc or file.written_utc,
+        notes=(*parts.pop("notes", ()), f"imported from {file.path.name}"),
         **parts,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..importers import Source, imported, rounds
+from ..importers import File, imported, rounds
 from ..record import Record, TokenTimes
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "sec": 1.0, "s": 1.0, "seconds": 1.0}
@@ -22,12 +22,12 @@ def takes(content: Any) -> bool:
     return isinstance(content, dict) and all(isinstance(content.get(name), dict) for name in counted)
 
 
-def read(content: Any, source: Source) -> list[Record]:
+def read(content: Any, file: File) -> list[Record]:
     """One Record."""
-    return [_requests(content, source) if isinstance(content, list) else _summary(content, source)]
+    return [_requests(content, file) if isinstance(content, list) else _summary(content, file)]
 
 
-def _requests(content: list[dict[str, Any]], source: Source) -> Record:
+def _requests(content: list[dict[str, Any]], file: File) -> Record:
     profiled = [one for one in content if one["metadata"].get("benchmark_phase", "profiling") != "warmup"]
     good = [one for one in profiled if not one.get("error")]
     if not good:
@@ -40,11 +40,11 @@ def _requests(content: list[dict[str, Any]], source: Source) -> Record:
         counts["tokens"] = float(sum(found["value"] for found in tokens if found))
     failed = len(profiled) - len(good)
     return imported(
-        source,
+        file,
         "aiperf",
         "profile",
         started_utc=datetime.fromtimestamp(min(starts) / 1e9, UTC).isoformat(timespec="milliseconds"),
-        axes={"id": source.path.parent.name or source.path.stem},
+        axes={"id": file.path.parent.name or file.path.stem},
         timing=rounds([(max(ends) - min(starts)) / 1e9]),
         tokens=_tokens([one["metrics"] for one in good]),
         counts=counts,
@@ -80,26 +80,26 @@ def _seconds(metric: dict[str, Any] | None) -> list[float]:
     return [float(value) * _SECONDS[unit] for value in (values if isinstance(values, list) else [values])]
 
 
-def _summary(content: dict[str, Any], source: Source) -> Record:
+def _summary(content: dict[str, Any], file: File) -> Record:
     duration = content.get("benchmark_duration") or {"unit": "sec", "avg": _duration(content)}
     seconds = _seconds({"unit": duration["unit"], "value": duration["avg"]})[0]
     counts = {"requests": float(content["request_count"]["avg"])}
     if "output_token_throughput" in content:
         counts["tokens"] = round(content["output_token_throughput"]["avg"] * seconds)
     return imported(
-        source,
+        file,
         "aiperf",
         "profile",
         version=str(content.get("aiperf_version") or ""),
         started_utc=str(content.get("start_time") or ""),
-        axes=_axes(content, source),
+        axes=_axes(content, file),
         timing=rounds([seconds]),
         counts=counts,
         notes=("no times of requests in the file: import profile_export.jsonl for ttft and itl",),
     )
 
 
-def _axes(content: dict[str, Any], source: Source) -> dict[str, object]:
+def _axes(content: dict[str, Any], file: File) -> dict[str, object]:
     """The model and the load, where the configuration, whose shape differs between versions, has them."""
     config = content.get("input_config") or {}
     endpoint, load = (config.get(name) or {} for name in ("endpoint", "loadgen"))
@@ -109,7 +109,7 @@ def _axes(content: dict[str, Any], source: Source) -> dict[str, object]:
         "model": names[0] if names and isinstance(names, list) else None,
         "concurrency": load.get("concurrency"),
         "request_rate": load.get("request_rate"),
-        "id": variation if variation not in (None, "base") else source.path.parent.name,
+        "id": variation if variation not in (None, "base") else file.path.parent.name,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from ..importers import Source, imported, rounds
+from ..importers import File, imported, rounds
 from ..record import ModelFacts, Record
 
 #: What tells two tests of one model apart, besides their lengths.
@@ -21,17 +21,17 @@ def takes(content: Any) -> bool:
     )
 
 
-def read(content: Any, source: Source) -> list[Record]:
+def read(content: Any, file: File) -> list[Record]:
     """A Record a row: pp is the prompt, tg the generation, pg both; `d` is what stood in the KV cache before."""
-    return [_record(row, source) for row in content]
+    return [_record(row, file) for row in content]
 
 
-def _record(row: dict[str, Any], source: Source) -> Record:
+def _record(row: dict[str, Any], file: File) -> Record:
     prompt, new, depth = int(row["n_prompt"]), int(row["n_gen"]), int(row.get("n_depth") or 0)
     name = f"pg{prompt}+{new}" if prompt and new else f"tg{new}" if new else f"pp{prompt}"
     build = f"b{row['build_number']} ({row['build_commit']})" if row.get("build_number") else ""
     return imported(
-        source,
+        file,
         "llama-bench",
         name + (f"@d{depth}" if depth else ""),
         version=build,

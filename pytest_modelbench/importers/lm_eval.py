@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ..importers import Source, imported
+from ..importers import File, imported
 from ..record import DatasetFacts, ModelFacts, Record, Score
 
 #: Metrics of that harness that are a share of items.
@@ -17,7 +17,7 @@ def takes(content: Any) -> bool:
     return isinstance(content, dict) and {"results", "versions"} <= content.keys() and "n-shot" in content
 
 
-def read(content: Any, source: Source) -> list[Record]:
+def read(content: Any, file: File) -> list[Record]:
     """A Record a task. A filter other than `none` is part of the metric's name: `exact_match,strict-match`."""
     config = content.get("config") or {}
     model = _model(config) or content.get("model_name")
@@ -31,7 +31,7 @@ def read(content: Any, source: Source) -> list[Record]:
             continue  # a group, whose tasks are here themselves
         found.append(
             imported(
-                source,
+                file,
                 "lm-eval",
                 task,
                 version=str(content.get("lm_eval_version") or ""),

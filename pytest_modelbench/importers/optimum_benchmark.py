@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..importers import Source, imported, rounds
+from ..importers import File, imported, rounds
 from ..record import Memory, ModelFacts, Record
 
 #: Its memory in our names; it counts in MB.
@@ -25,7 +25,7 @@ def takes(content: Any) -> bool:
     )
 
 
-def read(content: Any, source: Source) -> list[Record]:
+def read(content: Any, file: File) -> list[Record]:
     """A Record a part that was timed: load_model, prefill, decode, per_token, forward, ..."""
     report, config = content.get("report", content), content.get("config") or {}
     backend, scenario, machine = (config.get(name) or {} for name in ("backend", "scenario", "environment"))
@@ -40,7 +40,7 @@ def read(content: Any, source: Source) -> list[Record]:
             raise ValueError(f"the times of {part} are in {latency['unit']!r}, not in s")
         found.append(
             imported(
-                source,
+                file,
                 "optimum-benchmark",
                 part,
                 version=str(machine.get("optimum_benchmark_version") or ""),
@@ -50,7 +50,7 @@ def read(content: Any, source: Source) -> list[Record]:
                     "backend": backend.get("name"),
                     "batch_size": shapes.get("batch_size"),
                     "sequence_length": shapes.get("sequence_length"),
-                    "id": config.get("name") or source.path.parent.name,
+                    "id": config.get("name") or file.path.parent.name,
                 },
                 machine={
                     "cpu_name": machine.get("cpu"),

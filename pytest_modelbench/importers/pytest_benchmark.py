@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..importers import Source, imported, rounds
+from ..importers import File, imported, rounds
 from ..record import Record
 
 
@@ -13,7 +13,7 @@ def takes(content: Any) -> bool:
     return isinstance(content, dict) and {"benchmarks", "machine_info"} <= content.keys()
 
 
-def read(content: Any, source: Source) -> list[Record]:
+def read(content: Any, file: File) -> list[Record]:
     """A Record a benchmark. Where rounds were not saved, one window of all calls: their total is what was measured."""
     machine, commit = content["machine_info"], content.get("commit_info") or {}
     cpu = machine.get("cpu") or {}
@@ -31,7 +31,7 @@ def read(content: Any, source: Source) -> list[Record]:
             )
         found.append(
             imported(
-                source,
+                file,
                 "pytest-benchmark",
                 bench["fullname"].partition("[")[0],
                 version=content.get("version", ""),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..importers import Source, imported, rounds
+from ..importers import File, imported, rounds
 from ..record import Record, TokenTimes
 
 
@@ -24,21 +24,21 @@ def takes(content: Any) -> bool:
     return any(wanted <= keys for wanted in (serve, latency, throughput))
 
 
-def read(content: Any, source: Source) -> list[Record]:
+def read(content: Any, file: File) -> list[Record]:
     """One Record. The latency and throughput files name no model: the name of the file has to tell them apart."""
     if "latencies" in content and "avg_latency" in content:
-        axes = {"id": source.path.stem}
-        return [imported(source, "vllm", "latency", axes=axes, timing=rounds(content["latencies"]))]
+        axes = {"id": file.path.stem}
+        return [imported(file, "vllm", "latency", axes=axes, timing=rounds(content["latencies"]))]
     if "elapsed_time" in content:
         counts = {"requests": float(content["num_requests"])}
         if "total_num_tokens" in content:
             counts["tokens"] = float(content["total_num_tokens"])
         timing = rounds([content["elapsed_time"]])
-        return [imported(source, "vllm", "throughput", axes={"id": source.path.stem}, timing=timing, counts=counts)]
-    return [_serve(content, source)]
+        return [imported(file, "vllm", "throughput", axes={"id": file.path.stem}, timing=timing, counts=counts)]
+    return [_serve(content, file)]
 
 
-def _serve(content: dict[str, Any], source: Source) -> Record:
+def _serve(content: dict[str, Any], file: File) -> Record:
     if not content["completed"]:
         raise ValueError("no request was completed")
     tokens = _tokens(content)
@@ -50,7 +50,7 @@ def _serve(content: dict[str, Any], source: Source) -> Record:
     if tokens is None:
         notes.append("no times of requests in the file (--save-detailed keeps them): ttft and itl are not taken over")
     return imported(
-        source,
+        file,
         "vllm",
         "serve",
         started_utc=_started(content.get("date", "")),

@@ -97,8 +97,11 @@ def number_of(metric: str, option: str | int) -> int:
     return int(option)
 
 
-def array(value: Any) -> Any:
-    """A list, an array of numpy's or a tensor of torch's as a float64 array of numpy's."""
+def array(metric: str, value: Any) -> Any:
+    """A list, an array of numpy's or a tensor of torch's as a float64 array. Raises UsageError for other things."""
     import numpy as np
 
-    return np.asarray(value.detach().cpu().double() if hasattr(value, "detach") else value, dtype="float64")
+    try:
+        return np.asarray(value.detach().cpu().double() if hasattr(value, "detach") else value, dtype="float64")
+    except (ValueError, TypeError):
+        raise UsageError(f"{metric}: {value!r:.40} is no array of numbers") from None

@@ -13,7 +13,7 @@ from ..metrics import array, check_pairs
 from ..scores import Judged
 
 
-@metric("ratio", "higher", requires=("numpy",))
+@metric("ratio", "higher")
 def iou(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """Intersection over union of each box, or mask, with its reference.
 
@@ -22,7 +22,8 @@ def iou(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """
     check_pairs("iou", predictions, references)
     items = []
-    for at, (one, other) in enumerate(zip(map(array, predictions), map(array, references), strict=True)):
+    for at, pair in enumerate(zip(predictions, references, strict=True)):
+        one, other = (array("iou", values) for values in pair)
         if one.shape != other.shape or (one.ndim != 2 and one.shape != (4,)):
             raise UsageError(
                 f"iou: item {at} has shapes {one.shape} and {other.shape}: "
@@ -75,7 +76,7 @@ def _rows(at: int, given: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
     if not isinstance(given, dict) or not set(names) <= set(given):
         held = ", ".join(given) if isinstance(given, dict) else type(given).__name__
         raise UsageError(f"mean_ap: picture {at} has {held}: give a dict of {', '.join(names)}")
-    columns = [array(given[name]).tolist() for name in names]
+    columns = [array("mean_ap", given[name]).tolist() for name in names]
     if len(set(map(len, columns))) > 1:
         raise UsageError(
             f"mean_ap: picture {at} has {', '.join(f'{len(c)} {n}' for c, n in zip(columns, names, strict=True))}"

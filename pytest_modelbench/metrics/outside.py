@@ -72,7 +72,14 @@ def evaluate(
     except (ValueError, TypeError) as error:
         raise UsageError(f"metric 'evaluate:{option}': {' '.join(str(error).split())[:300]}") from error
     value, items = _chosen(option, results, key or name, asked=key is not None)
-    return Judged(value, items, unit=unit, direction=direction or _direction(option, name))
+    return Judged(
+        value,
+        items,
+        again=(lambda at: fsum(items[i] for i in at) / len(at)) if items else None,
+        n=len(items),
+        unit=unit,
+        direction=direction or _direction(option, name),
+    )
 
 
 def _chosen(option: str, results: dict[str, Any], key: str, asked: bool) -> tuple[float, tuple[float, ...]]:

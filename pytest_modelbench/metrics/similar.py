@@ -11,7 +11,7 @@ from ..metrics import array, check_pairs, numbers, paired
 from ..scores import Judged
 
 
-@metric("cosine", "higher", requires=("numpy",), span=(-1.0, 1.0))
+@metric("cosine", "higher", span=(-1.0, 1.0))
 def cosine(predictions: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """The cosine of the angle between each vector and its reference: embeddings of two variants of one model, say.
 
@@ -106,4 +106,4 @@ def _weighted(sums: list[float], sizes: list[int]) -> Judged:
 
 def _arrays(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> list[tuple[Any, Any]]:
     check_pairs(name, predictions, references)
-    return [(array(one), array(other)) for one, other in zip(predictions, references, strict=True)]
+    return [(array(name, one), array(name, other)) for one, other in zip(predictions, references, strict=True)]

@@ -353,3 +353,14 @@ def bench_a(measure):
     for path in Path().glob("seen-*"):
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.name.removeprefix("seen-")), 0)
+
+
+def test_calibrating_says_what_this_machine_can_tell_and_keeps_it(pytester):
+    commit(pytester, conftest=TELLS, work=WORK, bench_a="SLOWER = 1\n" + BENCHES)
+    result = run(pytester, "--bench-calibrate", "--bench-pairs", "4", "-k", "2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["modelbench  calibrate: ??????? against itself, 4 pairs", "alarms: * of 1 *"])
+    (kept,) = (pytester.path / "reports/baseline").glob("calibration-*.json")
+    assert [len(bench["pairs"]) for bench in json.loads(kept.read_text())["benches"].values()] == [4]
+    later = run(pytester, "--bench-against", "HEAD", "--bench-fail", "400%", "-k", "2")
+    later.stdout.fnmatch_lines(["Identical code would raise * alarms in a suite like this (calibrated here)."])

@@ -71,6 +71,7 @@ def test_a_regression_is_a_failing_test_of_one_line(pytester, stored, workers):
     result.stdout.fnmatch_lines(
         [
             "Slower: *x slower against reports/baseline, median * -> * (95 % CI *, 6 sessions; limit +50 %)",
+            "1 passed, 1 failed by the gate in *",
             "modelbench  * against reports/baseline: 1 slower, 1 faster",
             "slower  slow * +50 %*",
             "FAILED bench_a.py::bench_slow - Slower: *",
@@ -103,6 +104,77 @@ def test_a_loss_of_quality_fails(pytester, stored):
         ["Worse: score_accuracy -20.0 pt against *, 1 -> 0.8 (*, 50 items*the bench's own text*"]
     )
     assert run(pytester).ret == 0
+
+
+INT8 = """
+    import os
+    import numpy
+    import pytest
+
+    VECTORS = numpy.random.default_rng(1).standard_normal((40, 64))
+
+    @pytest.mark.tolerance(seconds="900%", score_cosine=os.environ.get("MARGIN", "0.5pt"))
+    def bench_embed(measure):
+        # in eight bits: a loss of a few hundredths of a point
+        step = numpy.abs(VECTORS).max() / 127 if os.environ.get("INT8") else 1e-9
+        run = measure(lambda: numpy.round(VECTORS / step) * step)
+        run.score("cosine", list(run.output), list(VECTORS))
+"""
+
+
+def test_a_margin_under_the_true_loss_fails_and_one_above_does_not(pytester, monkeypatch):
+    pytester.makepyfile(bench_a=INT8)
+    pytester.runpytest(*QUICK, "--bench-save-baseline").assert_outcomes(passed=1)
+    monkeypatch.setenv("INT8", "1")
+    run(pytester).assert_outcomes(passed=1)
+    monkeypatch.setenv("MARGIN", "0.001pt")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Worse: score_cosine -0.0* pt against *, 1 -> * (95 % CI *, 40 items; limit -0.001 pt)"]
+    )
+
+
+def test_the_process_that_is_measured_does_not_read_the_baseline(pytester, stored):
+    stored()
+    pytester.makepyfile(
+        bench_b="""
+        import sys
+
+        def bench_b(measure):
+            measure(int)
+            assert not {"pyarrow", "numpy"} & sys.modules.keys()
+
+        def bench_c(measure):
+            bench_b(measure)  # after a Record was judged
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *QUICK, "--bench-baseline=reports/baseline", "-p", "no:codspeed", "bench_b.py"
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_the_gate_survives_its_process(pytester, stored):
+    stored()
+    pytester.makeconftest(
+        """
+        import os, signal, psutil
+
+        def pytest_runtest_teardown(item):
+            if item.name == "bench_steady":
+                for child in psutil.Process().children():
+                    if "pytest_modelbench.gate.apart" in child.cmdline():
+                        child.kill()
+                        child.wait()
+        """
+    )
+    result = run(pytester)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["modelbench: --bench-baseline reports/baseline: the process that reads the baseline has ended*"]
+    )
+    assert len(Parquet(pytester.path / "reports/data").rows()) == 2
 
 
 def test_without_a_baseline_all_is_missing_and_said(pytester):
@@ -202,7 +274,15 @@ def test_records_that_were_committed_are_a_baseline(pytester, stored):
     result.stdout.fnmatch_lines(["*2 missing (there are no Records at git:main:another/folder)"])
 
 
-def test_a_shallow_clone_says_what_to_fetch(pytester):
+@pytest.mark.parametrize(
+    ("ref", "fetch"),
+    [
+        ("v1.0", "--depth=1 origin v1.0:v1.0"),
+        ("origin/other", "--depth=1 origin other:refs/remotes/origin/other"),
+        ("HEAD~3", "--unshallow"),
+    ],
+)
+def test_a_shallow_clone_says_what_to_fetch(pytester, ref, fetch):
     pytester.makepyfile(bench_a=BENCHES)
     git(pytester.path, "init", "-q", "-b", "main")
     for message in ("one", "two"):
@@ -211,11 +291,11 @@ def test_a_shallow_clone_says_what_to_fetch(pytester):
     clone = pytester.path / "clone"
     git(pytester.path, "clone", "-q", "--depth=1", f"file://{pytester.path}", str(clone))
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *QUICK, "--bench-baseline=git:v1.0"],
+        [sys.executable, "-m", "pytest", *QUICK, f"--bench-baseline=git:{ref}"],
         cwd=clone, env=os.environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "in this shallow clone; run: git fetch --depth=1 origin v1.0:v1.0" in ran.stdout + ran.stderr
+    assert f"in this shallow clone; run: git fetch {fetch} " in ran.stdout + ran.stderr
 
 
 def test_a_job_of_github_gets_a_summary_and_annotations(pytester, stored, monkeypatch):

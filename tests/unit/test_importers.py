@@ -4,6 +4,7 @@ The files in imports/ are made after each tool's documentation; lm-eval's it wro
 writes its own here."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -274,12 +275,16 @@ def test_a_file_that_is_not_there_and_a_tool_that_is_none(tmp_path):
 
 def test_files_become_records_of_a_store_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        assert main(["import", *map(str, FILES), "--store", "got"]) == 0
+    files = [shutil.copy(file, tmp_path) for file in FILES]
+    assert main(["import", *files, "--store", "got"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(
         "3 Records of llama-bench b6122 (cd1fce6d4) from" in line and line.endswith("into got") for line in lines
     )
+    for file in files:  # a later time of the same bytes makes no other Records
+        os.utime(file, (1, 1))
+    assert main(["import", *files, "--store", "got"]) == 0
+    assert all("is in got already, as session import-" in line for line in capsys.readouterr().out.splitlines())
     records = list(Parquet("got").records())
     assert len(records) == sum(len(records_of(file)) for file in FILES)
     assert main(["list", "got", "--last", "0"]) == 0

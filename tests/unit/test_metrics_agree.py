@@ -338,6 +338,13 @@ def test_iou_agrees_with_pycocotools():
     assert score("iou", [one], [other]).value == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["cosine", "iou", "logit_kl"])
+def test_what_is_no_array_is_said(name):
+    for value in ("a", [[1, 2], [3]]):
+        with pytest.raises(UsageError, match=f"{name}: .* is no array of numbers"):
+            score(name, [value], [[1, 2]])
+
+
 def test_mean_ap_by_hand():
     pytest.importorskip("pycocotools")
     right = [{"boxes": [(0, 0, 100, 100)], "labels": [1]}, {"boxes": [(0, 0, 50, 50)], "labels": [1]}]

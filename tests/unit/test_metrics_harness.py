@@ -115,6 +115,33 @@ def test_generation_stops_where_the_task_says(scored, model):
     assert whole == model.generate(["In the day"], max_new_tokens=6, chat=False).texts[0]
 
 
+def test_it_says_how_far_it_is(model, tasks):
+    shares = []
+    run = Run(Catalog().metric, tell=lambda phase, share: shares.append((phase, share)))
+    run.score(f"lm_eval:{tasks / 'tiny_rolling.yaml'}", model, limit=4)
+    assert [share for phase, share in shares if "lm_eval" in phase and share is not None][:4] == [0, 0.25, 0.5, 0.75]
+
+
+def test_lm_evals_own_model_finds_texts_as_likely(model):
+    """HFLM over the very module: token boundaries, truncation and sums are the harness's."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    theirs = HFLM(pretrained=model.module, tokenizer=model.tokenizer, batch_size=2, prefix_token_id=0)
+    pairs = [
+        ("the world", " of water"),
+        ("a house ", "and people"),
+        ("In the city\n", "life"),
+        ("the " * 3000, " day"),
+        ("", "a day of"),
+    ]
+    asked = [Instance("loglikelihood", {}, pair, at) for at, pair in enumerate(pairs)]
+    found = harness.adapted(model, batch_size=2).loglikelihood(asked)
+    for (total, greedy), (their_total, their_greedy) in zip(found, theirs.loglikelihood(asked), strict=True):
+        assert total == pytest.approx(their_total, abs=1e-3)
+        assert greedy == their_greedy
+
+
 def test_a_long_context_leaves_room_for_the_answer(model):
     asked = [("the " * (model.longest + 10), {"until": [], "max_gen_toks": 4})]
     assert len(harness.generated(model, asked, batch_size=1)) == 1

@@ -102,6 +102,18 @@ def test_a_group_without_its_reference_says_so():
     assert any("no ratio: eager was not measured (failed)" in row for row in rows)
 
 
+def test_devices_are_held_against_the_cpu():
+    records = [replace(timed(), axes={"device": device}) for device in ("cpu", "cuda")]
+    records[1] = replace(records[1], timing=replace(records[1].timing, rounds_seconds=(0.01,) * 9))
+    text = "\n".join(table(records))
+    assert re.search(r"  cuda .* [0-9.]+x faster than cpu", text)
+    assert re.search(r"  cpu .* reference", text)
+
+
+def test_seconds_of_audio_a_second_are_rtfx():
+    assert " RTFx" in "\n".join(table([replace(timed(), counts={"audio_seconds": 30.0})]))
+
+
 def test_caveats_are_named_in_their_row():
     caveat = Caveat("recompiled", "1 of 80 rounds")
     assert table([replace(timed(variant="compiled"), caveats=(caveat,))])[3].endswith("  recompiled (1 of 80 rounds)")
@@ -260,3 +272,9 @@ def test_a_title_that_finds_no_room_beside_the_score_keeps_its_axes():
     ]
     titles = [row for row in table(records, width=56, columns=["median", "score"]) if row.startswith("generate")]
     assert titles == [f"generate, batch_size={size} of 8; score: contains" for size in (200, 1000)]
+
+
+def test_the_counts_agree_with_pytests_where_the_gate_fails_benches():
+    records = [timed(n="1"), timed(n="2"), ended("skipped", "no cuda", n="3")]
+    assert lines(records, width=100, beyond=1, note="")[-1] == "1 passed, 1 failed by the gate, 1 skipped in 0 s."
+    assert lines(records, width=100, beyond=2, note="")[-1] == "2 failed by the gate, 1 skipped in 0 s."
