@@ -38,6 +38,7 @@ def lines(
     seconds: float = 0.0,
     note: str = "Nothing to compare with.",
     most_lines: int = MOST_LINES,
+    beyond: int = 0,
     columns: Sequence[str] = (),
 ) -> list[str]:
     """The lines to print for some Records, none wider than `width` but for places and what cannot be cut.
@@ -46,7 +47,7 @@ def lines(
     """
     groups = side_by_side(records)
     layout = _layout(groups, width, columns)
-    foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width)]
+    foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width, beyond)]
     room = len(records) * 4 if verbose else most_lines - 2 - len(foot)
     body, hidden = _body(groups, layout, room, width)
     if hidden:
@@ -267,10 +268,19 @@ def _remedies(records: Sequence[Record], width: int) -> list[_Styled]:
     return said
 
 
-def _foot(records: Sequence[Record], places: Sequence[Path], seconds: float, note: str, width: int) -> list[_Styled]:
-    counts = ", ".join(f"{number:,} {outcome}" for outcome, number in outcomes(records).items()) or "0 benches"
+def _foot(
+    records: Sequence[Record], places: Sequence[Path], seconds: float, note: str, width: int, beyond: int
+) -> list[_Styled]:
+    """Counts that agree with pytest's: of those that passed, the gate failed `beyond`."""
+    numbers = {str(outcome): number for outcome, number in outcomes(records).items()}
+    if beyond:
+        numbers = {"passed": numbers["passed"] - beyond, "failed by the gate": beyond} | {
+            outcome: number for outcome, number in numbers.items() if outcome != "passed"
+        }
+    counts = ", ".join(f"{number:,} {word}" for word, number in numbers.items() if number) or "0 benches"
     said = f"{counts} in {duration(seconds)}."
-    bad = next((f"{number:,} {word}" for word, number in outcomes(records).items() if word in ("failed", "error")), "")
+    wrong = ("failed by the gate", "failed", "error")
+    bad = next((f"{number:,} {word}" for word, number in numbers.items() if word in wrong), "")
     where = "  ".join(visible(str(place)) for place in places)
     style = _ORANGE if bad else ""
     if cells(f"{said} {note}") > width:
