@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -24,15 +23,16 @@ import pytest
 
 from . import judging
 from .collect import axis_values, built_for, is_bench
-from .errors import ModelbenchError, Unavailable, UsageError
+from .errors import Unavailable, UsageError
 from .fixtures import spoken
 from .gate import pairs
 from .gate.duet import SIDES, Died, Duet, Played, Side
 from .gate.limits import limits_of
-from .gate.sides import Against, base_root, dirty, head_name, import_path, moved
+from .gate.sides import Against, base_root, dirty, head_name, moved
 from .gate.versus import Compared
-from .inside import names_of
-from .isolation import report_of, reports_of_lost, request_of
+from .isolation import report_of, reports_of_lost
+from .pairing import Lanes, Roots, as_exit, ended_by_sigterm, side_request
+from .progress import PROGRESS
 from .recording import ATTRIBUTE, begin, detach
 from .session import SESSION, Session
 from .verdict import Verdict, Verdicts
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 RETRIES = 2
 # Chosen here: a Ctrl-C is heard as soon, and waiting costs nothing.
 _LOOK_EVERY_SECONDS = 0.1
-#: Options of the gate, which the processes of a pair do not need; True for those with a value.
-_OURS = {"--bench-against": True, "--bench-pairs": True, "--bench-budget": True, "--bench-calibrate": False}
 
 
 @dataclass(eq=False)
@@ -103,8 +101,10 @@ class Comparison:
         others = [item for item in session.items if not is_bench(item)]
         for item, following in zip(others, [*others[1:], None], strict=False):
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        with _as_exit(), _ended_by_sigterm(), base_root(self.base, self.root) as self.base_root:
+        with as_exit(), ended_by_sigterm(), base_root(self.base, self.root) as self.base_root:
             self.benches = [self._bench(number, item) for number, item in enumerate(self._comparable(items))]
+            if progress := self.config.stash.get(PROGRESS, None):
+                progress.waiting.clear()  # here a bench is not done when the next begins
             self._check_files()
             try:
                 self._play(session)
@@ -142,33 +142,12 @@ class Comparison:
         if dirty(self.root):
             self.session.notes.append("The working tree differs from its commit; it was compared as it is.")
 
-    def _request(self, side: Side, benches: Sequence[Bench], device: Device) -> dict[str, Any]:
-        """What a side's process must know: the same session with these benches, in that side's code."""
-        root, other = (self.root, self.base_root) if side == "head" else (self.base_root, self.root)
-        request = request_of(self.config)
-        path = import_path(request["path"], self.root, root)
-        inherited = [moved(entry, self.root, root) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        named = [
-            (bench.number, [moved(str(bench.item.path), self.root, root), *names_of(bench.item)]) for bench in benches
-        ]
-        there = [(number, key) for number, key in named if Path(key[0]).is_file()]
-        folder = moved(request["folder"], self.root, root)
-        return request | {
-            "path": path,
-            "arguments": [moved(argument, self.root, root) for argument in _without_ours(request["arguments"])],
-            "folder": folder if Path(folder).is_dir() else str(root),
-            "items": [(key[0], key[1:]) for _, key in there],
-            "variables": {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, [path[0], *inherited])))},
-            "pair": {
-                "numbers": there,
-                "device": asdict(device),
-                "variant": self.base.place if side == "base" and self.base.kind == "variant" else "",
-                "root": str(root),
-                "others": str(other) if other != root else "",
-                # later pairs only time: what samplers saw of the first is in its Records
-                "sampled": self.pairs_played == 1 or any("energy" in bench.compared.limits for bench in benches),
-            },
-        }
+    def _request(self, side: Side, part: Sequence[Bench], device: Device) -> dict[str, Any]:
+        variant = self.base.place if self.base.kind == "variant" else ""
+        items = {bench.number: bench.item for bench in part}
+        # later pairs only time: what samplers saw of the first is in its Records
+        sampled = self.pairs_played == 1 or any("energy" in bench.compared.limits for bench in part)
+        return side_request(self.config, items, side, Roots(self.root, self.base_root, variant), device, sampled)
 
     # -- rounds of pairs
 
@@ -477,7 +456,9 @@ class Comparison:
             )
             left = f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
         plural = "" if len(benches) == 1 else "es"
-        self.session.progress(f"{self.pairs_played - 1} pairs done, {len(benches)} bench{plural} open{left}", "", None)
+        played = self.pairs_played - 1
+        pairs_done = f"{played} pair{'' if played == 1 else 's'} done"
+        self.session.progress(f"{pairs_done}, {len(benches)} bench{plural} open{left}", "", None)
 
     def _wait(self, text: str) -> None:
         self._events.put(partial(self.session.waits, text))
@@ -486,43 +467,6 @@ class Comparison:
         self._stopping = True
         for duet in list(self._duets.values()):
             duet.stop()
-        self._quiet.leave()
-
-
-class Lanes:
-    """Quiet (`quiet.py`) for several lanes of one process: it stands for all, so they first agree among themselves."""
-
-    def __init__(self, waiting: Callable[[str], None]) -> None:
-        from .quiet import Quiet
-
-        self._quiet, self._at = Quiet(waiting), dict[int, str]()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def lane(self, kind: str) -> Iterator[Callable[[str, str], None]]:
-        """What a lane calls with "set-up" or "timing" and a bench: it returns when nobody is at other work."""
-        me, timing = threading.get_ident(), "timing-cpu" if kind == "cpu" else "timing-device"
-
-        def begins(work: str, bench: str) -> None:
-            wanted: Any = timing if work == "timing" else work
-            with self._changed:
-                self._at.pop(me, None)
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: set(self._at.values()) <= {wanted})
-                self._at[me] = wanted
-                self._quiet.begin(wanted, bench)
-
-        try:
-            yield begins
-        finally:
-            with self._changed:
-                self._at.pop(me, None)
-                if not self._at:
-                    self._quiet.end()
-                self._changed.notify_all()
-
-    def leave(self) -> None:
-        """Be on this host no more."""
         self._quiet.leave()
 
 
@@ -551,43 +495,5 @@ def _out_of_memory(records: dict[Side, Record | None]) -> bool:
     return any(record is not None and record.outcome == "oom" for record in records.values())
 
 
-def _without_ours(arguments: Sequence[str]) -> list[str]:
-    """A command line without the options that ask for a comparison."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        name, separator, _ = argument.partition("=")
-        if skip:
-            skip = False
-        elif name in _OURS:
-            skip = _OURS[name] and not separator
-        else:
-            kept.append(argument)
-    return kept
-
-
 def _raise(error: BaseException) -> NoReturn:
     raise error
-
-
-@contextmanager
-def _as_exit() -> Iterator[None]:
-    """Say an error of ours as pytest's usage error, though it came up after collection: exit status 4."""
-    try:
-        yield
-    except ModelbenchError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let a SIGTERM end the session as Ctrl-C does, so that processes and the worktree go with it."""
-
-    def interrupt(number: int, frame: object) -> NoReturn:
-        pytest.exit("SIGTERM", returncode=128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
