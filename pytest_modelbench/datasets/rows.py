@@ -96,10 +96,11 @@ def decoded(value: Any) -> Any:
     return value.value if isinstance(value, Encoded) else value
 
 
-def checked_values(values: Iterator[Any], name: str, source: Source) -> Iterator[Any]:
+def checked_values(values: Iterator[Any], order: Sequence[int], name: str, source: Source) -> Iterator[Any]:
     """The values as they come. Raises UsageError for a row without one, and for types that cannot be meant together."""
     seen: dict[str, tuple[int, Any]] = {}
-    for row, value in enumerate(values, start=1):
+    for place, value in zip(order, values, strict=True):
+        row = place + 1
         if value is None:
             raise UsageError(f"dataset {source.text!r}: row {row} has no value in column {name!r}; fill it or drop it")
         word = _WORDS.get(type(value))

@@ -35,6 +35,17 @@ def test_the_headline_is_the_gates_and_what_to_look_at_is_what_fails(opened):
     assert "0.01 alarms" in session
 
 
+def test_what_else_changed_is_under_environment(opened):
+    records = suite(8)
+    verdicts = judged(records)
+    many = {f"package {n}": (str(n), str(n + 1)) for n in range(6)}
+    tab = opened(Results(records, replace(verdicts, changed=many)))
+    assert "and 2 more" in tab.locator(".card", has_text="This session").inner_text()
+    assert tab.locator("#environment tbody tr").count() == 6
+    same = opened(Results(records, replace(verdicts, changed={})))
+    assert "The same as that of main (a1b2c3d)." in text(same, "environment")
+
+
 def test_nothing_failing_needs_no_action(opened):
     records = suite(8)
     same = tuple(

@@ -115,6 +115,33 @@ def test_what_the_library_saved(library, splits):
         opened("./one#train?inputs=question")
 
 
+def test_pictures_and_sounds_in_parquet_as_the_hub_has_them(library, pictures, sounds):
+    """Files in a column, and in the schema what they are: how `push_to_hub` writes them. No torchcodec is needed."""
+    import pyarrow
+    from pyarrow import parquet
+
+    files = [(sounds / "low" / name).read_bytes() for name in ("a.wav", "b.wav")]
+    table = pyarrow.table(
+        {
+            "audio": [{"bytes": file, "path": "a.wav"} for file in files],
+            "image": [{"bytes": (pictures / "dog" / "a.png").read_bytes(), "path": "a.png"}] * 2,
+            "transcription": ["plus", "minus"],
+        }
+    )
+    features = {
+        "audio": {"_type": "Audio"},
+        "image": {"_type": "Image"},
+        "transcription": {"dtype": "string", "_type": "Value"},
+    }
+    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    Path("hublike/data").mkdir(parents=True)
+    parquet.write_table(table.replace_schema_metadata(told), "hublike/data/train-00000-of-00001.parquet")
+    data = opened("./hublike#train?inputs=audio&sampling_rate=4000")
+    assert [len(sound["array"]) for sound in data.inputs] == [40, 40]
+    assert data.references == ("plus", "minus")
+    assert opened("./hublike?inputs=image").inputs[0].getpixel((0, 0)) == (1, 1, 1)
+
+
 # -- sounds, without torchcodec
 
 

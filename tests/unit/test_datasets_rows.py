@@ -147,6 +147,9 @@ def test_mixed_types_are_named_with_their_rows(tmp_path):
             UsageError, match=r"column 'inputs' mixes types: text in row 1 \('a'\), a number in row 3 \(3"
         ):
             opened("m.jsonl", **options)
+    (tmp_path / "h.jsonl").write_text('{"inputs": "a"}\n{"inputs": null}\n{"inputs": "c"}\n')
+    with pytest.raises(UsageError, match="row 2 has no value in column 'inputs'"):
+        opened("h.jsonl", shuffle_seed=1)  # the row of the file, however it is mixed
     (tmp_path / "n.jsonl").write_text('{"inputs": 1}\n{"inputs": 2.5}\n')
     assert opened("n.jsonl").inputs == (1, 2.5)
     (tmp_path / "b.jsonl").write_text('{"inputs": true}\n{"inputs": 1}\n')

@@ -139,7 +139,10 @@ def _environment(results: Results) -> dict[str, Any]:
     parts, number, differing = environments(results.records)
     plural = "" if number == 1 else "s"
     differ = f", which differ in {differing} fact{'s' if differing != 1 else ''}." if differing else "."
+    verdicts = results.verdicts
     return {
+        "compared_with": verdicts.against if verdicts is not None else "",
+        "differing": list(verdicts.changed.items()) if verdicts is not None else [],
         "environment": [
             {"title": title, "rows": rows, "folded": len(rows) > FOLDED_BEYOND} for title, rows in parts.items()
         ],
