@@ -228,6 +228,7 @@ class Comparison:
                     "from the other side's folder, so both ran the same code; install neither side in editable form, "
                     "or give a folder with an environment of its own"
                 )
+        self.session.notes += [said for said in duet.problems["base"] if said not in self.session.notes]
         for bench in part:
             if bench.number not in duet.numbers["head"]:
                 bench.ended = "not found in a fresh process: its id must be the same each time"
@@ -290,6 +291,8 @@ class Comparison:
         if bench.reported:
             return
         bench.reported = True
+        if not bench.reports:
+            self._lost(bench, bench.ended or "no pair ran to its end")
         if not self.settings.calibrate:
             why_open = bench.ended if bench.ended != "barred" else ""
             bench.verdicts = bench.compared.verdicts(bench.said, why_open, self.settings.strict)
