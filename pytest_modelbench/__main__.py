@@ -16,7 +16,7 @@ from .errors import ModelbenchError
 #: Command -> what it does; the module in `commands/` is imported when it is asked for.
 COMMANDS: dict[str, str] = {
     "models": "list the models that are here",
-    "variants": "try every variant on some models and show which run, and how near eager they are",
+    "variants": "try every variant on some models, and show which run",
     "export": "export a model to a file that another runtime reads",
     "list": "list stored Records, or sessions",
     "show": "show one stored Record",

@@ -37,6 +37,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "bnb-int8": "variants.bitsandbytes",
         "bnb-nf4": "variants.bitsandbytes",
         "bnb-fp4": "variants.bitsandbytes",
+        "spread": "variants.spread",
         "torchao-int8": "variants.torchao",
         "torchao-int8-dynamic": "variants.torchao",
     },

@@ -15,8 +15,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,18 @@ class Device:
     index: int | None = None
     #: As the driver writes it: `GPU-...`, `MIG-...`; None where it has none.
     uuid: str | None = None
+    #: Further devices that are ours with it, for models that are spread: `cuda:0+1` is cuda:0 with cuda:1.
+    peers: tuple[Device, ...] = ()
 
     @property
     def torch_name(self) -> str:
-        """What `torch.device()` takes."""
-        return self.name
+        """What `torch.device()` takes; of several devices the first."""
+        return f"{self.kind}:{self.index}" if self.peers else self.name
+
+    @property
+    def indexes(self) -> tuple[int, ...]:
+        """torch's indexes of all of it; empty for kinds of which there is one."""
+        return () if self.index is None else (self.index, *(index for peer in self.peers for index in peer.indexes))
 
     def synchronise(self) -> None:
         """Wait until the device has done everything it was given; nothing on the CPU, and no torch."""
@@ -69,17 +76,18 @@ class Device:
             return
         import torch
 
-        if self.kind == "cuda":
-            torch.cuda.synchronize(self.index)
-        else:
-            torch.accelerator.synchronize(self.index)
+        for index in self.indexes or (None,):
+            if self.kind == "cuda":
+                torch.cuda.synchronize(index)
+            else:
+                torch.accelerator.synchronize(index)
 
     def mark(self) -> Any:
         """A moment in the device's own queue, to be read with `between_seconds` after a synchronise; None on the CPU.
 
         Recorded on the current stream, so work on another stream is seen only where that one waits for it.
         """
-        if self.kind == "cpu":
+        if self.kind == "cpu" or self.peers:  # one device's clock does not see the work of another
             return None
         import torch
 
@@ -119,13 +127,15 @@ class Device:
 def parse(text: str, where: str = "") -> tuple[str, int | None]:
     """The kind and index that a text names, absent or not.
 
-    >>> parse("cuda:1"), parse("cpu")
-    (('cuda', 1), ('cpu', None))
+    Of several devices the index of the first.
+
+    >>> parse("cuda:1"), parse("cpu"), parse("cuda:0+1")
+    (('cuda', 1), ('cpu', None), ('cuda', 0))
 
     Raises UsageError for anything else, naming the near one.
     """
     kind, separator, index = text.partition(":")
-    known = [*KINDS, "cuda:N"]
+    known = [*KINDS, "cuda:N", "cuda:N+M"]
     if kind not in KINDS:
         if meant := _MEANT.get(kind.lower()):
             place = f" in {where}" if where else ""
@@ -133,10 +143,13 @@ def parse(text: str, where: str = "") -> tuple[str, int | None]:
         raise UnknownName("device", text, known, where)
     if not separator:
         return kind, None
-    if kind in _SINGLE or not re.fullmatch("[0-9]+", index):
+    if kind in _SINGLE or not re.fullmatch(r"[0-9]+(\+[0-9]+)*", index):
         remedy = f"there is one: write {kind!r}" if kind in _SINGLE else f"write {kind}:0, {kind}:1, ..."
         raise UsageError(f"device {text!r}{f' in {where}' if where else ''}: {index!r} is no index of it; {remedy}")
-    return kind, int(index)
+    first, *others = map(int, index.split("+"))
+    if others != sorted({*others} - {first}) or (others and others[0] < first):
+        raise UsageError(f"device {text!r}{f' in {where}' if where else ''}: write each index once, from the lowest up")
+    return kind, first
 
 
 @contextmanager
@@ -149,12 +162,23 @@ def lease(
     torch's current one. Raises Unavailable, with the remedy, where it is not here.
     """
     candidates = _present(text)
-    device, lock = _first_free(candidates, private_folder(folder or shared_folder()), waiting)
+    folder = private_folder(folder or shared_folder())
+    device, lock = _first_free(candidates, folder, waiting)
+    with ExitStack() as held:
+        held.enter_context(_held(lock))
+        for peer in device.peers:  # from the lowest index up, so that two who want the same cannot wait for each other
+            held.enter_context(_held(_first_free([peer], folder, waiting)[1]))
+        held.enter_context(_current(device))
+        yield device
+
+
+@contextmanager
+def _held(lock: BaseFileLock) -> Iterator[None]:
+    """Say in a file beside a lock that it is ours, and let go of it afterwards."""
     holder = _holder_file(lock)
     try:
         holder.write_text(f"{os.getpid()} {_command()}", encoding="utf-8")
-        with _current(device):
-            yield device
+        yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
@@ -184,10 +208,12 @@ def _present(text: str) -> list[Device]:
     found = [Device(f"{kind}:{i}", text, kind, i, uuid) for i, uuid in enumerate(uuids)]
     if index is None:
         return found
-    if index >= len(found):
+    wanted = [int(one) for one in text.partition(":")[2].split("+")]
+    if max(wanted) >= len(found):
         names = ", ".join(device.name for device in found)
         raise Unavailable(f"device {text!r} is not here: torch sees {names}; run with --device {kind}")
-    return [found[index]]
+    device, *peers = (found[one] for one in wanted)
+    return [replace(device, name=text, peers=tuple(peers)) if peers else device]
 
 
 def _visible(kind: str) -> tuple[list[str | None], str]:

@@ -30,7 +30,8 @@ class Peaks:
         self._process_source = "VmHWM, reset at the start" if _reset_resident_peak() else ""
         allocator = _allocator(self.device)
         if allocator is not None:
-            allocator.reset_peak_memory_stats(self.device.index)
+            for index in self.device.indexes or (None,):
+                allocator.reset_peak_memory_stats(index)
 
     def read(self) -> Memory:
         """The peaks since `start`; what cannot be read is None, and `sources` says why."""
@@ -43,7 +44,7 @@ class Peaks:
         if self.device.kind != "cpu":
             _add_allocator(self.device, read, sources)
             _add_driver(self.device, read, sources)
-        return Memory(**read, sources=sources)
+        return Memory(**read, sources=sources, by_device=_by_device(self.device))
 
 
 # -- its parts
@@ -155,8 +156,18 @@ def _add_allocator(device: Device, read: dict[str, int | None], sources: dict[st
         if allocator is None:
             sources[key] = f"not read: torch.{device.kind} keeps no peaks"
             continue
-        read[key] = int(getattr(allocator, f"max_memory_{name}")(device.index))
-        sources[key] = f"torch.{device.kind}.max_memory_{name}, reset at the start"
+        peaks = [int(getattr(allocator, f"max_memory_{name}")(index)) for index in device.indexes or (None,)]
+        read[key] = sum(peaks)
+        summed = ", the sum of the devices" if device.peers else ""
+        sources[key] = f"torch.{device.kind}.max_memory_{name}, reset at the start{summed}"
+
+
+def _by_device(device: Device) -> dict[str, int]:
+    """The peak of torch's tensors on each of several devices; empty for one."""
+    allocator = _allocator(device) if device.peers else None
+    if allocator is None:
+        return {}
+    return {f"{device.kind}:{index}": int(allocator.max_memory_allocated(index)) for index in device.indexes}
 
 
 def _add_driver(device: Device, read: dict[str, int | None], sources: dict[str, str]) -> None:
@@ -166,8 +177,11 @@ def _add_driver(device: Device, read: dict[str, int | None], sources: dict[str, 
         return
     from .samplers.nvml import process_bytes, used_bytes
 
-    for key, reading in (
-        ("device_used_bytes", used_bytes(device.uuid)),
-        ("device_process_bytes", process_bytes(device.uuid, os.getpid())),
+    uuids = [device.uuid, *(peer.uuid for peer in device.peers if peer.uuid)]
+    for key, readings in (
+        ("device_used_bytes", [used_bytes(uuid) for uuid in uuids]),
+        ("device_process_bytes", [process_bytes(uuid, os.getpid()) for uuid in uuids]),
     ):
-        read[key], sources[key] = reading
+        counted = [number for number, _ in readings if number is not None]
+        read[key] = sum(counted) if len(counted) == len(readings) else None
+        sources[key] = readings[0][1] + (", the sum of the devices" if device.peers else "")

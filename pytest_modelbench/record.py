@@ -6,7 +6,7 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
        Timing.device_held, Record.tolerance, Record.imported, Score.low, Score.high,
-       Score.interval; verbs and ends of rounds called `imported`.
+       Score.interval, Memory.by_device; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
@@ -145,6 +145,8 @@ class Memory:
     activations_peak_bytes: int | None = None
     #: What was asked for when there was no more, where the error says it.
     oom_asked_bytes: int | None = None
+    #: The peak of torch's tensors on each of several devices: `cuda:0`, `cuda:1`.
+    by_device: dict[str, int] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -23,7 +23,8 @@ def tensors(module: Any) -> list[Any]:
     found: dict[int, Any] = {}
     for tensor in _all(module):
         if tensor is not None and tensor.numel():
-            found.setdefault(tensor.data_ptr(), tensor)
+            # what lies on the disk (device meta) has no address
+            found.setdefault(tensor.data_ptr() or -id(tensor), tensor)
     return list(found.values())
 
 

@@ -63,6 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
         verdicts += judge(
             record, baseline, arguments.fail, arguments.strict, arguments.require_baseline, _numbers(found)
         )
+    if verdicts and all(verdict.word == "new" for verdict in verdicts):
+        theirs = next(iter(baseline.newest), "")
+        raise StoreError(
+            f"{arguments.a} and {arguments.b} have no bench in common: {theirs} and {new[0]['key']}, for example"
+        )
     said = concluded(verdicts, records, baseline, whole=True)
     width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
     for line in lines(said, width=width, verbose=arguments.verbose):

@@ -187,6 +187,8 @@ def _notes(verdicts: Sequence[Verdict], baseline: Baseline) -> Iterator[str]:
         yield f"{number:,} stored Record{plural} not compared: {reason}" + (
             ", ..." if len(baseline.refused) > 1 else ""
         )
+    if baseline and verdicts and all(verdict.word == "new" for verdict in verdicts):
+        yield "No bench in common: were files or functions renamed, or axes added? Both are part of a bench's identity."
     if any(verdict.advisory and (verdict.pairs or LEAST_SESSIONS) < LEAST_SESSIONS for verdict in verdicts):
         yield f"advisory: it takes {LEAST_SESSIONS} stored sessions for a bench to fail, better {MOST_SESSIONS}"
     elif any(verdict.change is not None for verdict in verdicts):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
@@ -19,11 +19,16 @@ from ..declare import metric
 from ..errors import Unavailable, UsageError
 from ..record import Score
 
+#: Hears which share is done.
+Tell = Callable[[float | None], None]
+
 #: Draws for standard errors that have no formula: known to 2 % then, 1 / sqrt(2 * 1000) (chosen here; lm-eval's own
 #: 100,000 take minutes).
 BOOTSTRAP_DRAWS = 1000
 #: What lm-eval generates where a task does not say how much.
 _NEW_TOKENS = 256
+#: Batches that are sorted by length together, between two words of progress (chosen here: little padding, many words).
+_BATCHES = 16
 _UNITS = {
     **dict.fromkeys(("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc"), "ratio"),
     **dict.fromkeys(("perplexity", "word_perplexity", "byte_perplexity"), "perplexity"),
@@ -42,6 +47,7 @@ def lm_eval(
     include_path: str | None = None,
     batch_size: int = 8,
     chat: bool = False,
+    tell: Tell = lambda share: None,
 ) -> dict[str, Score]:
     """Each metric of a task by name, `lm_eval_TASK_acc`, with lm-eval's standard error and a value an item.
 
@@ -59,7 +65,7 @@ def lm_eval(
     with _no_pool():
         try:
             found = simple_evaluate(
-                adapted(predictions, batch_size), tasks=[name], task_manager=manager, num_fewshot=num_fewshot,
+                adapted(predictions, batch_size, tell), tasks=[name], task_manager=manager, num_fewshot=num_fewshot,
                 limit=limit, bootstrap_iters=BOOTSTRAP_DRAWS, apply_chat_template=chat, random_seed=None,
                 numpy_random_seed=None, torch_random_seed=None,
             )  # fmt: skip
@@ -143,8 +149,8 @@ def _score(found: Mapping[str, Any], task: str, key: str, entries: Mapping[str, 
     )
 
 
-def adapted(model: Any, batch_size: int) -> Any:
-    """The model as lm-eval's LM."""
+def adapted(model: Any, batch_size: int, tell: Tell = lambda share: None) -> Any:
+    """The model as lm-eval's LM; `tell` hears which share of one kind of request is answered."""
     from lm_eval.api.model import LM
 
     class Adapted(LM):  # type: ignore[misc]  # lm_eval is not followed by mypy
@@ -152,15 +158,18 @@ def adapted(model: Any, batch_size: int) -> Any:
         tokenizer_name = model.source.text
 
         def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-            contexts, continuations = zip(*(request.args for request in requests), strict=True)
-            judged = model.loglikelihood(contexts, continuations, batch_size=batch_size)
-            return [(likelihood.total, likelihood.greedy) for likelihood in judged]
+            answers = []
+            for part in _parts(requests, _BATCHES * batch_size, tell):
+                contexts, continuations = zip(*(request.args for request in part), strict=True)
+                answers += model.loglikelihood(contexts, continuations, batch_size=batch_size)
+            return [(likelihood.total, likelihood.greedy) for likelihood in answers]
 
         def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
-            return [text.total for text in model.rolling([request.args[0] for request in requests])]
+            parts = _parts([request.args[0] for request in requests], 1, tell)
+            return [text.total for part in parts for text in model.rolling(part)]
 
         def generate_until(self, requests: Sequence[Any]) -> list[str]:
-            return generated(model, [request.args for request in requests], batch_size)
+            return generated(model, [request.args for request in requests], batch_size, tell)
 
         def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
             return str(
@@ -178,7 +187,18 @@ def adapted(model: Any, batch_size: int) -> Any:
     return Adapted()
 
 
-def generated(model: Any, asked: Sequence[tuple[str, Mapping[str, Any]]], batch_size: int) -> list[str]:
+def _parts(requests: Sequence[Any], size: int, tell: Tell) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(requests), size):
+        tell(start / len(requests))
+        yield requests[start : start + size]
+
+
+def generated(
+    model: Any,
+    asked: Sequence[tuple[str, Mapping[str, Any]]],
+    batch_size: int,
+    tell: Tell = lambda share: None,
+) -> list[str]:
     """A text for each (context, options of lm-eval's), up to the first of its stop texts."""
     alike: dict[str, list[int]] = {}
     for at, (_, options) in enumerate(asked):
@@ -190,8 +210,7 @@ def generated(model: Any, asked: Sequence[tuple[str, Mapping[str, Any]]], batch_
         stops = [until] if isinstance(until, str) else list(until)
         new_tokens = int(options.pop("max_gen_toks", _NEW_TOKENS))
         choice = _choice(options)
-        for start in range(0, len(places), batch_size):
-            batch = places[start : start + batch_size]
+        for batch in _parts(places, batch_size, tell):
             contexts = [_cut(model, asked[at][0], new_tokens) for at in batch]
             made = model.generate(contexts, max_new_tokens=new_tokens, chat=False, **choice)
             texts |= dict(zip(batch, (_before(text, stops) for text in made.texts), strict=True))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UnknownName, UsageError
 from ..tasks import TASKS
 from .checkpoint import Checkpoint
-from .reading import quietly, with_dtype
+from .reading import check_room, placed, quietly, with_dtype
 
 if TYPE_CHECKING:
     from ..source import Source
@@ -164,7 +164,7 @@ def invent(source: Source, given: dict[str, Any] | None = None) -> Checkpoint:
     config = _config(model_type, task, keys, source)
     return Checkpoint(
         {**config.to_dict(), "architectures": config.architectures},
-        lambda kind, where, options: _draw(config, kind, where, asked | options),
+        lambda kind, where, options: _draw(config, kind, where, asked | options, source),
         lambda: _tokenizer(config.get_text_config().vocab_size),
         details={"weights_from": f"random, seed {SEED}"},
     )
@@ -244,32 +244,42 @@ def _unknown(model_type: str | None, source: Source) -> UsageError:
     return UsageError(f"{text}; it takes {', '.join(sorted(PRESETS))} or a model type of transformers")
 
 
-def _draw(config: Any, kind: Any, where: str, options: dict[str, Any]) -> Any:
+def _draw(config: Any, kind: Any, where: str, options: dict[str, Any], source: Source) -> Any:
     """A module with weights drawn on its device: the same each time on one kind of device."""
     import torch
 
     options = with_dtype(options, where)
-    while_reading = {name: options.pop(name) for name in ("quantization_config", "device_map") if name in options}
+    while_reading = {name: options.pop(name) for name in _WHILE_READING if name in options}
     if unknown := set(options) - {"dtype", "attn_implementation"}:
         raise UsageError(
             f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model"
         )
+    if not while_reading:
+        with torch.device("meta"), quietly():
+            needed = sum(tensor.nbytes for tensor in kind.from_config(config, **options).parameters())
+        check_room(needed, where, source)
     devices = [torch.device(where)] if where.startswith("cuda") else []
     with torch.random.fork_rng(devices), torch.device(where), quietly():
         torch.manual_seed(SEED)
         module = kind.from_config(config, **options)
     if while_reading:
         module = _read_back(module, kind, options | while_reading)
-    return module.to(where).eval()
+    return placed(module, where).eval()
+
+
+#: What transformers does while it reads weights, so that drawn ones are written and read back for it.
+_WHILE_READING = ("quantization_config", "device_map", "max_memory", "offload_folder")
 
 
 def _read_back(module: Any, kind: Any, options: dict[str, Any]) -> Any:
-    """The module written and read again, for what transformers does while it reads: quantizers."""
+    """The module written and read again, for what transformers does while it reads: quantizers, places for layers."""
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder, quietly():
-        module.save_pretrained(folder)
-        return kind.from_pretrained(folder, local_files_only=True, **options)
+        # layers left on the disk are read from there as long as the model lives
+        place = options.get("offload_folder", folder)
+        module.save_pretrained(place)
+        return kind.from_pretrained(place, local_files_only=True, **options)
 
 
 def _tokenizer(vocab_size: int) -> Any:

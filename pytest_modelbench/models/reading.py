@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UnknownName, UsageError
+from ..errors import Unavailable, UnknownName, UsageError
+from ..quantity import quantity_text
 
 if TYPE_CHECKING:
     from ..source import Source
@@ -42,6 +45,9 @@ def read_module(
     """The module in evaluation mode on its device. Raises UsageError for truncated, damaged or missing weights."""
     from safetensors import SafetensorError
 
+    options = with_dtype(options, where)
+    if not {"device_map", "quantization_config"} & set(options):  # those say themselves where and how small
+        check_room(stored_numbers(folder) * options["dtype"].itemsize, where, source)
     try:
         with quietly():
             module, report = kind.from_pretrained(
@@ -51,7 +57,7 @@ def read_module(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported below, with the missing ones
                 local_files_only=True,
-                **with_dtype(options, where),
+                **options,
             )
     except SafetensorError as error:
         raise UsageError(
@@ -65,7 +71,58 @@ def read_module(
             f"model {source.text!r}: {len(missing)} tensors are missing or of another shape in {folder}, "
             f"{missing[0]} first; fetch it again"
         )
-    return module.to(where).eval()
+    return placed(module, where).eval()
+
+
+def placed(module: Any, where: str) -> Any:
+    """The module on a device, unless accelerate placed its layers."""
+    return module if getattr(module, "hf_device_map", None) else module.to(where)
+
+
+def check_room(needed_bytes: int, where: str, source: Source) -> None:
+    """Raise Unavailable, before anything is read, where weights are more than the device's free memory."""
+    free = free_bytes(where)
+    if free is not None and needed_bytes > free:
+        raise Unavailable(
+            f"model {source.text!r} needs {quantity_text('bytes', needed_bytes)} for its weights, and {where} has "
+            f"{quantity_text('bytes', free)} free: read it as bf16 or fp16, quantized (bnb-nf4), or spread it "
+            "(variant spread, --device cuda:0+1)"
+        )
+
+
+def free_bytes(where: str) -> int | None:
+    """What is free on a device: as its driver says, with what torch's allocator keeps for later; None if unknown."""
+    if where == "cpu":
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    import torch
+
+    kind, _, index = where.partition(":")
+    module: Any = getattr(torch, kind, None)
+    if not hasattr(module, "mem_get_info"):
+        return None
+    at = int(index or 0)
+    kept = module.memory_reserved(at) - module.memory_allocated(at)
+    return int(module.mem_get_info(at)[0] + kept)
+
+
+def stored_numbers(folder: Path) -> int:
+    """Numbers in the weights of a folder, by the heads of its safetensors files; 0 where there are none."""
+    import struct
+
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            size = file.read(8)
+            if len(size) < 8:
+                return 0  # truncated: reading it says so
+            try:
+                head = json.loads(file.read(struct.unpack("<Q", size)[0]))
+            except ValueError:
+                return 0
+        total += sum(math.prod(entry["shape"]) for name, entry in head.items() if name != "__metadata__")
+    return total
 
 
 def read_tokenizer(folder: Path, source: Source, own_code: bool) -> Any:

@@ -75,6 +75,13 @@ def test_what_is_not_there_is_one_line_and_status_two(capsys):
     assert main(["compare", "a", "a", "--fail", "fast"]) == 2
 
 
+def test_no_bench_in_common_is_no_comparison(capsys):
+    fill("a", STEADY, n="1")
+    fill("b", [0.1], first=20, n="2")
+    assert main(["compare", "a", "b"]) == 2
+    assert "a and b have no bench in common: benches/bench_x.py::bench_x[n=1] and " in capsys.readouterr().err
+
+
 def git(*arguments):
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     done = subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True)

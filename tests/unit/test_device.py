@@ -85,6 +85,15 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
+def test_several_devices_are_one_text():
+    assert parse("cuda:0+1") == ("cuda", 0)
+    for text in ("cuda:1+0", "cuda:1+1"):
+        with pytest.raises(UsageError, match="write each index once, from the lowest up"):
+            parse(text)
+    with pytest.raises(UsageError, match="is no index of it"):
+        parse("cuda:0+")
+
+
 def test_a_wait_says_for_whom_and_ends_when_the_other_is_done(tmp_path):
     said = []
 

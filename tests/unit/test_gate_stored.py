@@ -224,6 +224,24 @@ def test_verdicts_are_kept_beside_the_records(tmp_path, baseline):
     assert store.verdicts("s") is None
 
 
+def test_a_report_of_a_store_has_what_the_gate_said(tmp_path, baseline):
+    from pytest_modelbench.places import results_at
+
+    found = concluded([say(timed(seconds=0.2), baseline())], [timed()], baseline(), whole=True)
+    store = Parquet(tmp_path / "data")
+    store.append([timed()])
+    store.append_verdicts("s1", found)
+    assert results_at(str(tmp_path / "data")).verdicts == found
+
+
+def test_no_bench_in_common_is_said(baseline):
+    stored = baseline()
+    notes = concluded([say(timed(n="2"), stored)], [timed(n="2")], stored, whole=False).notes
+    assert notes == (
+        "No bench in common: were files or functions renamed, or axes added? Both are part of a bench's identity.",
+    )
+
+
 def test_nothing_measured_on_both_sides_is_unclear(baseline):
     untimed = replace(timed(), timing=Timing("repeat", ()))
     assert say(untimed, baseline()).word == "unclear"

@@ -115,6 +115,13 @@ def test_generation_stops_where_the_task_says(scored, model):
     assert whole == model.generate(["In the day"], max_new_tokens=6, chat=False).texts[0]
 
 
+def test_it_says_how_far_it_is(model, tasks):
+    shares = []
+    run = Run(Catalog().metric, tell=lambda phase, share: shares.append((phase, share)))
+    run.score(f"lm_eval:{tasks / 'tiny_rolling.yaml'}", model, limit=4)
+    assert [share for phase, share in shares if "lm_eval" in phase and share is not None][:4] == [0, 0.25, 0.5, 0.75]
+
+
 def test_lm_evals_own_model_finds_texts_as_likely(model):
     """HFLM over the very module: token boundaries, truncation and sums are the harness's."""
     from lm_eval.api.instance import Instance

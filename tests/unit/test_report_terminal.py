@@ -102,6 +102,18 @@ def test_a_group_without_its_reference_says_so():
     assert any("no ratio: eager was not measured (failed)" in row for row in rows)
 
 
+def test_devices_are_held_against_the_cpu():
+    records = [replace(timed(), axes={"device": device}) for device in ("cpu", "cuda")]
+    records[1] = replace(records[1], timing=replace(records[1].timing, rounds_seconds=(0.01,) * 9))
+    text = "\n".join(table(records))
+    assert re.search(r"  cuda .* [0-9.]+x faster than cpu", text)
+    assert re.search(r"  cpu .* reference", text)
+
+
+def test_seconds_of_audio_a_second_are_rtfx():
+    assert " RTFx" in "\n".join(table([replace(timed(), counts={"audio_seconds": 30.0})]))
+
+
 def test_caveats_are_named_in_their_row():
     caveat = Caveat("recompiled", "1 of 80 rounds")
     assert table([replace(timed(variant="compiled"), caveats=(caveat,))])[3].endswith("  recompiled (1 of 80 rounds)")

@@ -64,7 +64,8 @@ def read(path: Path, names: list[str] | None, every: bool = False) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        # a file of a session is small: threads and buffering ahead cost twice what they save
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             schema = int((file.schema_arrow.metadata or {}).get(SCHEMA_KEY, b"0"))
             if schema > SCHEMA:
                 raise StoreError(
@@ -72,7 +73,7 @@ def read(path: Path, names: list[str] | None, every: bool = False) -> Any:
                 )
             there = file.schema_arrow.names
             names = [name for name in there if every or name not in _NOT_FLAT] if names is None else names
-            return file.read(columns=[name for name in names if name in there])
+            return file.read(columns=[name for name in names if name in there], use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise StoreError(f"cannot read {path}: {reason}; move it away or restore it") from error

@@ -23,8 +23,9 @@ def rows_of(path: Path, keys: set[str] | None, columns: Sequence[str] | None) ->
         table = table.filter(pc.is_in(table["key"], pa.array(sorted(keys), pa.string())))
     names = table.column_names
     values = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    lacking = dict.fromkeys(columns or ())
-    return [lacking | dict(zip(names, of_row, strict=True)) for of_row in values]
+    found = [dict(zip(names, of_row, strict=True)) for of_row in values]
+    lacking = dict.fromkeys(column for column in columns or () if column not in names)
+    return [of_row | lacking for of_row in found] if lacking else found
 
 
 class Raw:
