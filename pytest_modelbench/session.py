@@ -320,6 +320,7 @@ class Session:
                 columns=self.settings.columns,
                 note="" if said else "Nothing to compare with.",
                 most_lines=MOST_LINES - len(said),
+                beyond=self._beyond(),
             )
         return [
             *lines,
@@ -329,6 +330,11 @@ class Session:
             *(f"modelbench: {problem}" for problem in self.problems),
             *self.annotations,
         ]
+
+    def _beyond(self) -> int:
+        """How many benches passed and are failed by the gate."""
+        passed = {record.key for record in self.records if record.outcome == "passed"}
+        return len(passed & {verdict.key for verdict in self.verdicts or () if verdict.failing})
 
     def _verdicts_said(self, width: int, verbose: bool, color: bool) -> list[str]:
         if self.verdicts is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 import tarfile
@@ -92,9 +93,15 @@ def _unknown(ref: str, root: Path) -> str:
     if _git(root, "rev-parse", "--is-inside-work-tree") != b"true\n":
         return f"git:{ref}: {root} is no git repository; give a folder or a store"
     if _git(root, "rev-parse", "--is-shallow-repository") == b"true\n":
-        name = ref.removeprefix("origin/")
-        return f"git:{ref}: no such commit in this shallow clone; run: git fetch --depth=1 origin {name}:{name}"
+        return f"git:{ref}: no such commit in this shallow clone; run: git fetch {_fetched(ref)}"
     return f"git:{ref}: git knows no such commit; git branch --all and git tag list the names"
+
+
+def _fetched(ref: str) -> str:
+    """What to fetch so that a clone has `ref`: a branch or tag alone, or all where it is so many commits before one."""
+    if ref.startswith("origin/"):
+        return f"--depth=1 origin {ref.removeprefix('origin/')}:refs/remotes/{ref}"
+    return f"--depth=1 origin {ref}:{ref}" if re.fullmatch(r"[\w./-]+", ref) and ref != "HEAD" else "--unshallow"
 
 
 def _git(root: Path, *arguments: str) -> bytes:

@@ -192,7 +192,7 @@ def _notes(verdicts: Sequence[Verdict], baseline: Baseline) -> Iterator[str]:
     if any(verdict.advisory and (verdict.pairs or LEAST_SESSIONS) < LEAST_SESSIONS for verdict in verdicts):
         yield f"advisory: it takes {LEAST_SESSIONS} stored sessions for a bench to fail, better {MOST_SESSIONS}"
     elif any(verdict.change is not None for verdict in verdicts):
-        yield "At most 5 % of suites of identical code raise an alarm by this rule (how stored sessions are judged)."
+        yield "At most 5 % of suites of identical code raise an alarm by this rule."
 
 
 # -- a number

@@ -38,6 +38,7 @@ def lines(
     seconds: float = 0.0,
     note: str = "Nothing to compare with.",
     most_lines: int = MOST_LINES,
+    beyond: int = 0,
     columns: Sequence[str] = (),
 ) -> list[str]:
     """The lines to print for some Records, none wider than `width` but for places and what cannot be cut.
@@ -46,7 +47,7 @@ def lines(
     """
     groups = side_by_side(records)
     layout = _layout(groups, width, columns)
-    foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width)]
+    foot = [*_remedies(records, width), *_foot(records, report_places, seconds, note, width, beyond)]
     room = len(records) * 4 if verbose else most_lines - 2 - len(foot)
     body, hidden = _body(groups, layout, room, width)
     if hidden:
@@ -213,14 +214,17 @@ def _front(group: Group, width: int) -> list[_Styled]:
 
 
 def _impact(group: Group, width: int) -> list[_Styled]:
-    """What fewer bits a weight did; the last columns leave a line that is too short."""
+    """What fewer bits a weight did; a line that is too short is left by what the weights say too, then by the last."""
     found = impact(group)
     if found is None:
         return []
-    table = [[visible(text) for text in texts] for texts in (found.heads, *found.texts)]
+    table = [[visible(text) for text in line] for line in (found.heads, *found.texts)]
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
-        widths.pop()
+        at = next((table[0].index(head) for head in ("J/token", "peak memory") if head in table[0]), len(widths) - 1)
+        widths.pop(at)
+        for texts in table:
+            texts.pop(at)
     lines = []
     for label, *texts in table:
         numbers = [" " * (inner - cells(text)) + text for text, inner in zip(texts, widths[1:], strict=False)]
@@ -267,10 +271,19 @@ def _remedies(records: Sequence[Record], width: int) -> list[_Styled]:
     return said
 
 
-def _foot(records: Sequence[Record], places: Sequence[Path], seconds: float, note: str, width: int) -> list[_Styled]:
-    counts = ", ".join(f"{number:,} {outcome}" for outcome, number in outcomes(records).items()) or "0 benches"
+def _foot(
+    records: Sequence[Record], places: Sequence[Path], seconds: float, note: str, width: int, beyond: int
+) -> list[_Styled]:
+    """Counts that agree with pytest's: of those that passed, the gate failed `beyond`."""
+    numbers = {str(outcome): number for outcome, number in outcomes(records).items()}
+    if beyond:
+        numbers = {"passed": numbers["passed"] - beyond, "failed by the gate": beyond} | {
+            outcome: number for outcome, number in numbers.items() if outcome != "passed"
+        }
+    counts = ", ".join(f"{number:,} {word}" for word, number in numbers.items() if number) or "0 benches"
     said = f"{counts} in {duration(seconds)}."
-    bad = next((f"{number:,} {word}" for word, number in outcomes(records).items() if word in ("failed", "error")), "")
+    wrong = ("failed by the gate", "failed", "error")
+    bad = next((f"{number:,} {word}" for word, number in numbers.items() if word in wrong), "")
     where = "  ".join(visible(str(place)) for place in places)
     style = _ORANGE if bad else ""
     if cells(f"{said} {note}") > width:

@@ -71,6 +71,7 @@ def test_a_regression_is_a_failing_test_of_one_line(pytester, stored, workers):
     result.stdout.fnmatch_lines(
         [
             "Slower: *x slower against reports/baseline, median * -> * (95 % CI *, 6 sessions; limit +50 %)",
+            "1 passed, 1 failed by the gate in *",
             "modelbench  * against reports/baseline: 1 slower, 1 faster",
             "slower  slow * +50 %*",
             "FAILED bench_a.py::bench_slow - Slower: *",
@@ -273,7 +274,15 @@ def test_records_that_were_committed_are_a_baseline(pytester, stored):
     result.stdout.fnmatch_lines(["*2 missing (there are no Records at git:main:another/folder)"])
 
 
-def test_a_shallow_clone_says_what_to_fetch(pytester):
+@pytest.mark.parametrize(
+    ("ref", "fetch"),
+    [
+        ("v1.0", "--depth=1 origin v1.0:v1.0"),
+        ("origin/other", "--depth=1 origin other:refs/remotes/origin/other"),
+        ("HEAD~3", "--unshallow"),
+    ],
+)
+def test_a_shallow_clone_says_what_to_fetch(pytester, ref, fetch):
     pytester.makepyfile(bench_a=BENCHES)
     git(pytester.path, "init", "-q", "-b", "main")
     for message in ("one", "two"):
@@ -282,11 +291,11 @@ def test_a_shallow_clone_says_what_to_fetch(pytester):
     clone = pytester.path / "clone"
     git(pytester.path, "clone", "-q", "--depth=1", f"file://{pytester.path}", str(clone))
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *QUICK, "--bench-baseline=git:v1.0"],
+        [sys.executable, "-m", "pytest", *QUICK, f"--bench-baseline=git:{ref}"],
         cwd=clone, env=os.environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "in this shallow clone; run: git fetch --depth=1 origin v1.0:v1.0" in ran.stdout + ran.stderr
+    assert f"in this shallow clone; run: git fetch {fetch} " in ran.stdout + ran.stderr
 
 
 def test_a_job_of_github_gets_a_summary_and_annotations(pytester, stored, monkeypatch):

@@ -272,3 +272,9 @@ def test_a_title_that_finds_no_room_beside_the_score_keeps_its_axes():
     ]
     titles = [row for row in table(records, width=56, columns=["median", "score"]) if row.startswith("generate")]
     assert titles == [f"generate, batch_size={size} of 8; score: contains" for size in (200, 1000)]
+
+
+def test_the_counts_agree_with_pytests_where_the_gate_fails_benches():
+    records = [timed(n="1"), timed(n="2"), ended("skipped", "no cuda", n="3")]
+    assert lines(records, width=100, beyond=1, note="")[-1] == "1 passed, 1 failed by the gate, 1 skipped in 0 s."
+    assert lines(records, width=100, beyond=2, note="")[-1] == "2 failed by the gate, 1 skipped in 0 s."
