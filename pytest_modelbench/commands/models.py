@@ -1,7 +1,9 @@
 """List the models that can be run without a download: here, in the hub's cache, in installed packages; and presets.
 
-modelbench models
-modelbench models ./checkpoints
+What is printed is what the mark `models` and `--model` take.
+
+  modelbench models
+  modelbench models ./checkpoints
 """
 
 from __future__ import annotations
