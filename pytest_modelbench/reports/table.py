@@ -74,6 +74,8 @@ def _bench(record: Record) -> dict[str, Any]:
                 "unit": score.unit,
                 "direction": score.direction,
                 "standard_error": score.standard_error,
+                "low": score.low,
+                "high": score.high,
                 "items": len(score.items),
             }
             for name, score in record.scores.items()
@@ -150,6 +152,8 @@ def _bench_schema() -> dict[str, Any]:
         "unit": _described(str),
         "direction": {"enum": ["higher", "lower"]},
         "standard_error": _described(float | None),
+        "low": _described(float | None),
+        "high": _described(float | None),
         "items": {"type": "integer", "minimum": 0},
     }
     return _object(
