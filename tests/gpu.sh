@@ -5,7 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 out=${1:-reports}
-export PYTHONPATH=.${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+# whole, because tests start pytest in folders of their own
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 # In a bare checkout the package has no entry point: load the plugin by name, in the processes that tests start too.
 "$python" -c 'import importlib.metadata as m; m.version("pytest-modelbench")' 2>/dev/null ||
     export PYTEST_PLUGINS=pytest_modelbench.plugin

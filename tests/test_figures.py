@@ -115,6 +115,17 @@ def test_perplexity_of_the_constitution(smollm2):
     is_as_expected("perplexity, Constitution", variant, value)
 
 
+def test_multiple_choice(smollm2):
+    variant, model = smollm2
+    if ("accuracy, questions", variant) not in FIGURES:
+        pytest.skip("of the variants that answer alike only the quickest is asked")
+    questions = data("package:lm_eval#mmlu", limit=40)
+    chosen = model.choose(questions.inputs, (" A", " B", " C", " D"))
+    score = judge(Catalog().metric("accuracy"), [one.text for one in chosen], questions.references)["accuracy"]
+    is_as_expected("accuracy, questions", variant, score.value)
+    assert score.low < score.value < score.high
+
+
 def test_glosses_are_told_apart_as_well_in_8_bits():
     linear_model = pytest.importorskip("sklearn.linear_model")
     glosses = data(f"package:wordnet-base#glosses?root={DEBIAN}", shuffle_seed=0)
