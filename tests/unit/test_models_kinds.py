@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 from stand_in import CPU, settings
 
-from pytest_modelbench.errors import UnknownName, Unsupported, UsageError
+from pytest_modelbench.errors import Unavailable, UnknownName, Unsupported, UsageError
 from pytest_modelbench.parity import compare, kept
 from pytest_modelbench.source import parse
 from pytest_modelbench.tasks import TASKS
@@ -155,6 +155,19 @@ def test_a_sound_at_another_rate_is_refused_with_the_remedy():
 def test_a_task_that_an_architecture_has_not():
     with pytest.raises(UnknownName, match="unknown task of vit 'embed'"):
         opened("random:vit-tiny?task=embed")
+
+
+def test_a_class_that_needs_another_library_says_which():
+    pytest.importorskip("transformers")
+    if find_spec("timm"):
+        pytest.skip("timm is here")
+    with pytest.raises(Unavailable, match="TimmBackbone requires the timm library"):
+        opened("random:detr").prepare()
+
+
+def test_keys_of_which_no_model_can_be_built():
+    with pytest.raises(UsageError, match="no whisper can be built of these keys"):
+        opened("random:whisper?vocab_size=600").prepare()
 
 
 # -- your own module, function, graph
