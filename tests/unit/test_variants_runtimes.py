@@ -8,6 +8,7 @@ from stand_in import CPU, CUDA, settings
 
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import Fallback, Unavailable, Unsupported, UsageError
+from pytest_modelbench.forward import Inputs
 from pytest_modelbench.source import parse
 from pytest_modelbench.variants import parse as parse_variant
 
@@ -129,6 +130,14 @@ def test_int8_says_what_it_made(opened):
     assert model.facts.details["quantized_by"].endswith("12 of 16 matrix products")
     assert model.facts.quantization == "ort-int8"
     assert model.facts.weight_bytes < 400_000  # of 555,776 in float32, most of them embeddings
+
+
+def test_int8_of_a_network_with_convolutions(opened):
+    small = "random:vit-tiny?num_hidden_layers=1"
+    pixels = opened("eager", small).example()
+    inputs = Inputs(pixels.arrays)
+    found, expected = (opened(variant, small).forward(inputs)["logits"] for variant in ("ort-int8", "eager"))
+    assert numpy.abs(found - expected).max() < 5e-2
 
 
 def test_floats_in_the_place_of_integers_are_a_fallback(monkeypatch):

@@ -78,7 +78,8 @@ def quantize(path: Path, to: Path) -> None:
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own deprecated calls of onnx
         folded = Path(place) / "folded.onnx"
-        quant_pre_process(path, folded, skip_symbolic_shape=True, save_as_external_data=True)
+        quant_pre_process(path, folded, skip_symbolic_shape=True, skip_onnx_shape=True, save_as_external_data=True)
+        _forget_shapes(folded)
         quantize_dynamic(
             folded,
             to,
@@ -89,3 +90,12 @@ def quantize(path: Path, to: Path) -> None:
         )
     for file in to.parent.iterdir():
         file.chmod(0o644)  # onnx writes through a temporary file of its owner's; a cache may be shared
+
+
+def _forget_shapes(path: Path) -> None:
+    """Take noted shapes out of a file: those of weights that were transposed are wrong after folding, and refused."""
+    import onnx
+
+    proto = onnx.load(path, load_external_data=False)
+    del proto.graph.value_info[:]
+    onnx.save(proto, path)
