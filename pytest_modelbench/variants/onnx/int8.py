@@ -62,7 +62,7 @@ def hold_to(model: Model, session: Any) -> None:
 def _quantized(model: Model, path: Path) -> Path:
     import onnxruntime
 
-    key = cache.key("ort-int8-1", onnxruntime.__version__, path.parent.name)
+    key = cache.key("ort-int8-2", onnxruntime.__version__, path.parent.name)
     folder = cache.made_once("onnx", key, lambda place: quantize(path, place / "model.onnx"))
     model.exported_to = folder
     size = sum(file.stat().st_size for file in folder.iterdir())
@@ -80,7 +80,12 @@ def quantize(path: Path, to: Path) -> None:
         folded = Path(place) / "folded.onnx"
         quant_pre_process(path, folded, skip_symbolic_shape=True, save_as_external_data=True)
         quantize_dynamic(
-            folded, to, op_types_to_quantize=list(QUANTIZED), weight_type=QuantType.QInt8, use_external_data_format=True
+            folded,
+            to,
+            op_types_to_quantize=list(QUANTIZED),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            use_external_data_format=True,
         )
     for file in to.parent.iterdir():
         file.chmod(0o644)  # onnx writes through a temporary file of its owner's; a cache may be shared
