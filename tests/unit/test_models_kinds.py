@@ -228,6 +228,8 @@ def test_a_function_of_ones_own(nets):
     model.prepare()
     assert model([1, 2]) == [2, 4]
     assert "lambda" in model.facts.architecture
+    with pytest.raises(Unsupported, match="is a function: it runs as it is"):
+        _ = model.network
 
 
 @pytest.mark.parametrize(
@@ -267,6 +269,10 @@ def test_a_graph_of_ones_own(graph):
     assert "CPUExecutionProvider" in model.facts.ran_on
     with pytest.raises(Unsupported, match="is an ONNX file"):
         _ = model.network
+    other = opened(str(graph))
+    other.load_with(dtype="float16")
+    with pytest.raises(Unsupported, match="cannot be read with dtype"):
+        other.prepare()
 
 
 def test_a_damaged_graph(graph):
