@@ -3,7 +3,10 @@
 import pytest
 
 # torch's compiler warns of torch's own past while it is imported; this project makes warnings errors.
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),
+    pytest.mark.full("compiled"),
+]
 
 ROWS = 1024
 EPSILON = 1e-6

@@ -35,6 +35,7 @@ from time import monotonic
 
 from pytest_modelbench.gate import calibration
 from pytest_modelbench.gate.calibration import Calibrated, binomial_interval
+from pytest_modelbench.gate.pairs import MOST_PAIRS, PairChange
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The tolerated change: what has to be found is larger, what is the same is smaller.
@@ -119,8 +120,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40.0, help="how long to measure (40)")
     parser.add_argument("--keep", type=Path, help="keep what was measured in this folder")
     parser.add_argument("--from", dest="kept", type=Path, help="measure nothing: read this folder")
+    parser.add_argument("--simulate", action="store_true", help="measure nothing: the rule on simulated pairs")
     parser.add_argument("--short", action="store_true", help="a minute of it: one bench of each workload, two kinds")
     asked = parser.parse_args()
+    if asked.simulate:
+        print("\n".join(simulated()))
+        return
     with tempfile.TemporaryDirectory(prefix="gate-trials-") as spare:
         folder = asked.kept or asked.keep or Path(spare)
         if not asked.kept:
@@ -190,6 +195,35 @@ def _pytest(folder: Path, *arguments: str) -> None:
         )
 
 
+# -- the rule on pairs of known truth
+
+#: Spread between pairs, share of pairs that are disturbed, and how many times as much those differ.
+NOISES = ((0.005, 0.0, 1), (0.01, 0.0, 1), (0.02, 0.0, 1), (0.007, 0.15, 10))
+SESSIONS = 2000
+
+
+def simulated() -> Iterator[str]:
+    """Each bench alone in its session, as Markdown."""
+    yield "| pairs differ by (SD) | change | called slower | cleared | pairs |"
+    yield "|---|--:|--:|--:|--:|"
+    for spread, share, times in NOISES:
+        for change in (0.0, 0.02, 0.05, 0.10):
+            random, outcomes = Random(1), []
+            for _ in range(SESSIONS):
+                told = [
+                    PairChange(
+                        math.log1p(change) + random.gauss(0, spread * (times if random.random() < share else 1)),
+                        spread * 0.3, 0.0,
+                    )
+                    for _ in range(2 * MOST_PAIRS)
+                ]  # fmt: skip
+                outcomes += calibration.session([Calibrated("bench", LIMIT, 0.0, tuple(told))], range(len(told)))
+            slower, clear = (sum(o.said in words for o in outcomes) for words in (("slower",), ("clear", "faster")))
+            noise = f"{spread:.1%}" + (f", {share:.0%} of them {times} times as much" if share else "")
+            pairs = mean(outcome.pairs for outcome in outcomes)
+            yield (f"| {noise} | {change:+.0%} | {_rate(slower, SESSIONS)} | {clear / SESSIONS:.1%} | {pairs:.1f} |")
+
+
 # -- the table
 
 
@@ -206,7 +240,7 @@ def table(folder: Path) -> Iterator[str]:
     for workload in WORKLOADS:
         for kind in KINDS:
             of = [bench for bench in benches[kind] if f"_{workload}" in bench.name]
-            if of and len(of[0].pairs) >= calibration.LEAST_PAIRS:
+            if of and len(of[0].pairs) >= 2 * calibration.LEAST_PAIRS:  # fewer confirm nothing
                 yield _row(workload, kind, of)
     yield ""
     yield from _peers(folder)

@@ -69,7 +69,10 @@ def _timed(chromium: str, page: Path, turns: int) -> dict[str, list[float]]:
 
     found: dict[str, list[float]] = {"usable": [], "sorted": [], "filtered": []}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"],
+            env=os.environ | {"TMPDIR": "/tmp"},  # a socket of the browser lies there, and its path must be short
+        )  # fmt: skip
         for turn in range(turns + 1):
             tab = browser.new_page()
             tab.add_init_script(WATCH)

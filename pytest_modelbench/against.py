@@ -8,90 +8,47 @@ failed where the gate says so.
 from __future__ import annotations
 
 import os
-import queue
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from random import Random
-from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import judging
-from .collect import axis_values, built_for, is_bench
-from .errors import ModelbenchError, Unavailable, UsageError
+from .collect import axis_values, is_bench
+from .errors import Unavailable, UsageError
 from .fixtures import spoken
 from .gate import pairs
 from .gate.duet import SIDES, Died, Duet, Played, Side
 from .gate.limits import limits_of
-from .gate.sides import Against, base_root, dirty, head_name, import_path, moved
+from .gate.sides import Against, base_root, dirty, head_name, moved
 from .gate.versus import Compared
-from .inside import names_of
-from .isolation import report_of, reports_of_lost, request_of
+from .isolation import report_of, reports_of_lost
+from .pairing import as_exit, ended_by_sigterm
+from .playing import Bench, Playing
+from .progress import PROGRESS
 from .recording import ATTRIBUTE, begin, detach
 from .session import SESSION, Session
-from .verdict import Verdict, Verdicts
+from .verdict import Verdicts
 
 if TYPE_CHECKING:
-    from .device import Device
     from .record import Record
 
 #: A pair that dies is dropped and played again; a bench in which it dies more often than this is `invalid`.
 RETRIES = 2
-# Chosen here: a Ctrl-C is heard as soon, and waiting costs nothing.
-_LOOK_EVERY_SECONDS = 0.1
-#: Options of the gate, which the processes of a pair do not need; True for those with a value.
-_OURS = {"--bench-against": True, "--bench-pairs": True, "--bench-budget": True, "--bench-calibrate": False}
-
-
-@dataclass(eq=False)
-class Bench:
-    """A bench on its way to its verdict."""
-
-    number: int
-    item: pytest.Item
-    compared: Compared
-    said: pairs.Said = "open"
-    #: Whether it was suspected of being slower: its pairs from then on are fresh ones.
-    suspected: bool = False
-    #: Why nothing more can be learnt of it.
-    ended: str = ""
-    deaths: int = 0
-    #: Whether the sides run one after the other, for want of room for both.
-    swapped: bool = False
-    #: What pytest said of it at the head, in its first pair.
-    reports: list[pytest.TestReport] = field(default_factory=list)
-    reported: bool = False
-    verdicts: tuple[Verdict, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """Whether more pairs are wanted."""
-        return self.said == "open" and not self.ended
 
 
 class Comparison:
     """The plugin that takes the place of pytest's loop."""
 
     def __init__(self, config: pytest.Config, base: Against, lanes: int, take: Callable[[Record, str], None]) -> None:
-        self.config, self.base, self.lanes, self._take = config, base, lanes, take
+        self.config, self.base, self._take = config, base, take
         self.session: Session = config.stash[SESSION]
         self.settings = self.session.settings
         self.root = self.base_root = self.settings.root.resolve()
         self.benches: list[Bench] = []
-        self.pairs_played = 0
-        self._random = Random(os.urandom(16))
-        self._began = monotonic()
-        self._bench_seconds = 0.0
-        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._duets: dict[int, Duet] = {}
-        self._stopping = False
-        self._quiet = Lanes(self._wait)
+        self._playing = Playing(config, base, lanes, self)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -103,13 +60,16 @@ class Comparison:
         others = [item for item in session.items if not is_bench(item)]
         for item, following in zip(others, [*others[1:], None], strict=False):
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        with _as_exit(), _ended_by_sigterm(), base_root(self.base, self.root) as self.base_root:
+        with as_exit(), ended_by_sigterm(), base_root(self.base, self.root) as self.base_root:
             self.benches = [self._bench(number, item) for number, item in enumerate(self._comparable(items))]
+            if progress := self.config.stash.get(PROGRESS, None):
+                progress.waiting.clear()  # here a bench is not done when the next begins
+            self._playing.base_root = self.base_root
             self._check_files()
             try:
                 self._play(session)
             finally:
-                self._stop()
+                self._playing.stop()
                 self._conclude()
         return True
 
@@ -142,55 +102,29 @@ class Comparison:
         if dirty(self.root):
             self.session.notes.append("The working tree differs from its commit; it was compared as it is.")
 
-    def _request(self, side: Side, benches: Sequence[Bench], device: Device) -> dict[str, Any]:
-        """What a side's process must know: the same session with these benches, in that side's code."""
-        root, other = (self.root, self.base_root) if side == "head" else (self.base_root, self.root)
-        request = request_of(self.config)
-        path = import_path(request["path"], self.root, root)
-        inherited = [moved(entry, self.root, root) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        named = [
-            (bench.number, [moved(str(bench.item.path), self.root, root), *names_of(bench.item)]) for bench in benches
-        ]
-        there = [(number, key) for number, key in named if Path(key[0]).is_file()]
-        folder = moved(request["folder"], self.root, root)
-        return request | {
-            "path": path,
-            "arguments": [moved(argument, self.root, root) for argument in _without_ours(request["arguments"])],
-            "folder": folder if Path(folder).is_dir() else str(root),
-            "items": [(key[0], key[1:]) for _, key in there],
-            "variables": {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, [path[0], *inherited])))},
-            "pair": {
-                "numbers": there,
-                "device": asdict(device),
-                "variant": self.base.place if side == "base" and self.base.kind == "variant" else "",
-                "root": str(root),
-                "others": str(other) if other != root else "",
-                # later pairs only time: what samplers saw of the first is in its Records
-                "sampled": self.pairs_played == 1 or any("energy" in bench.compared.limits for bench in benches),
-            },
-        }
-
     # -- rounds of pairs
 
     def _play(self, session: pytest.Session) -> None:
         if self.settings.calibrate:
             self._calibrate()
         while wanted := [bench for bench in self.benches if bench.open and not bench.suspected]:
-            self._round(wanted)
+            self._playing.round(wanted)
             self._look(session)
         while wanted := [bench for bench in self.benches if bench.open]:
-            self._round(wanted)
+            self._playing.round(wanted)
             self._look_again()
         for bench in self.benches:
             self._report(bench, session)
 
     def _calibrate(self) -> None:
         """Play all pairs, whatever they say."""
-        while self.pairs_played < self.settings.pairs and not (self._late() and self.pairs_played >= pairs.LEAST_PAIRS):
+        while self._playing.pairs_played < self.settings.pairs and not (
+            self._playing.late() and self._playing.pairs_played >= pairs.LEAST_PAIRS
+        ):
             wanted = [bench for bench in self.benches if bench.open]
-            self._round(wanted)
+            self._playing.round(wanted)
             for bench in wanted:  # a pair that died reached some of them only
-                bench.compared.history += [None] * (self.pairs_played - len(bench.compared.history))
+                bench.compared.history += [None] * (self._playing.pairs_played - len(bench.compared.history))
         self._keep([bench for bench in self.benches if bench.open])
         for bench in self.benches:
             bench.ended = bench.ended or "calibrated"
@@ -247,84 +181,14 @@ class Comparison:
         self._end_late()
 
     def _end_late(self) -> None:
-        for bench in self.benches if self._late() else ():
+        for bench in self.benches if self._playing.late() else ():
             if bench.open:
                 bench.ended = f"the budget of {self.settings.budget_seconds:g} s ended"
 
-    def _late(self) -> bool:
-        budget = self.settings.budget_seconds
-        return budget is not None and monotonic() - self._began >= budget
-
-    def _round(self, benches: Sequence[Bench]) -> None:
-        """Play one pair for each of some benches, in as many pairs at once as there are lanes."""
-        self.pairs_played += 1
-        self._tell(benches)
-        began = monotonic()
-        parts: queue.SimpleQueue[list[Bench]] = queue.SimpleQueue()
-        for part in self._parts(benches):
-            parts.put(part)
-        lanes = [threading.Thread(target=self._lane, args=(parts,), daemon=True) for _ in range(self.lanes)]
-        for lane in lanes:
-            lane.start()
-        while any(lane.is_alive() for lane in lanes) or not self._events.empty():
-            with suppress(queue.Empty):
-                self._events.get(timeout=_LOOK_EVERY_SECONDS)()
-        self._bench_seconds = (monotonic() - began) / max(len(benches), 1)
-
-    def _parts(self, benches: Sequence[Bench]) -> Iterator[list[Bench]]:
-        """What may be played at once: by device; where any CUDA device will do, lanes share it by model."""
-        by_device: dict[str, list[Bench]] = {}
-        for bench in benches:
-            by_device.setdefault(_device_of(bench), []).append(bench)
-        for asked, group in by_device.items():
-            lanes = 1 if asked == "cpu" or ":" in asked else self.lanes
-            built = [built_for(bench.item) or (bench.item.nodeid,) for bench in group]
-            places = {key: at % lanes for at, key in enumerate(dict.fromkeys(built))}
-            for lane in range(lanes):
-                mine = [bench for bench, key in zip(group, built, strict=True) if places[key] == lane]
-                if together := [bench for bench in mine if not bench.swapped]:
-                    yield together
-                yield from ([bench] for bench in mine if bench.swapped)
-
-    def _lane(self, parts: queue.SimpleQueue[list[Bench]]) -> None:
-        """Play pairs until none is left. It is a thread: what it learns, the loop is told."""
-        while not self._stopping:
-            try:
-                part = parts.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                self._pair(part)
-            except Died as died:
-                self._events.put(partial(self._died, part, died))
-            except Unavailable as absent:
-                self._events.put(partial(self._absent, part, absent))
-            except BaseException as error:  # noqa: BLE001  raised again by the loop, where pytest sees it
-                self._events.put(partial(_raise, error))
-
-    def _pair(self, part: list[Bench]) -> None:
-        from .device import lease
-
-        numbers, fresh = {bench.number: bench for bench in part}, part[0].suspected
-        with lease(_device_of(part[0]), waiting=self._wait) as device, self._quiet.lane(device.kind) as begins:
-            requests: dict[Side, dict[str, Any]] = {side: self._request(side, part, device) for side in SIDES}
-            duet = Duet(
-                requests, self.settings.max_seconds, self._random, self.settings.timeout_seconds,
-                lambda work, number: begins(work, numbers[number].item.name if number in numbers else "start"),
-            )  # fmt: skip
-            self._duets[threading.get_ident()] = duet
-            try:
-                for played in duet.play_swapped() if part[0].swapped else duet.play():
-                    self._events.put(partial(self._played, numbers[played.number], played, fresh))
-                    if self._stopping or (self._late() and self.pairs_played > 1):
-                        return
-                self._events.put(partial(self._visited, part, duet))
-            finally:
-                duet.stop()
-
     # -- what a lane learnt
 
-    def _played(self, bench: Bench, played: Played, fresh: bool) -> None:
+    def played(self, bench: Bench, played: Played, fresh: bool) -> None:
+        """Take in what one pair says of a bench."""
         reports = {side: [self._restored(data) for data in played.reports[side]] for side in SIDES}
         records = {side: self._record(reports[side]) for side in SIDES}
         first = not bench.reports
@@ -355,8 +219,8 @@ class Comparison:
                     return record
         return None
 
-    def _visited(self, part: Sequence[Bench], duet: Duet) -> None:
-        """A pair came to its end: what only then is known."""
+    def visited(self, part: Sequence[Bench], duet: Duet) -> None:
+        """Take in what is known only when a pair came to its end."""
         for side in SIDES:
             if modules := duet.foreign[side]:
                 raise UsageError(
@@ -364,13 +228,14 @@ class Comparison:
                     "from the other side's folder, so both ran the same code; install neither side in editable form, "
                     "or give a folder with an environment of its own"
                 )
+        self.session.notes += [said for said in duet.problems["base"] if said not in self.session.notes]
         for bench in part:
             if bench.number not in duet.numbers["head"]:
                 bench.ended = "not found in a fresh process: its id must be the same each time"
                 self._lost(bench, bench.ended)
 
-    def _died(self, part: Sequence[Bench], died: Died) -> None:
-        """A pair that ended half way is dropped; the bench in which it did has two more chances."""
+    def died(self, part: Sequence[Bench], died: Died) -> None:
+        """Drop a pair that ended half way; the bench in which it did has two more chances."""
         if died.number is None:
             self._could_not_start(part, died)
             return
@@ -398,13 +263,13 @@ class Comparison:
     def _could_not_start(self, part: Sequence[Bench], died: Died) -> None:
         for bench in part:
             bench.deaths += 1
-        if self.pairs_played == 1 or max(bench.deaths for bench in part) > RETRIES:
+        if self._playing.pairs_played == 1 or max(bench.deaths for bench in part) > RETRIES:
             hint = "" if died.side == "head" else "; a build or file that git does not have: give a folder that has it"
             said = (died.said or died.how).replace(f"{self.base_root}{os.sep}", "")
             raise UsageError(f"{_named(died.side, self.base)} cannot be collected: {said}{hint}")
 
-    def _absent(self, part: Sequence[Bench], absent: Unavailable) -> None:
-        """The device is not here: the benches skip, as they do without a comparison."""
+    def absent(self, part: Sequence[Bench], absent: Unavailable) -> None:
+        """Skip benches whose device is not here, as without a comparison."""
         for bench in part:
             begin(bench.item)
 
@@ -426,6 +291,8 @@ class Comparison:
         if bench.reported:
             return
         bench.reported = True
+        if not bench.reports:
+            self._lost(bench, bench.ended or "no pair ran to its end")
         if not self.settings.calibrate:
             why_open = bench.ended if bench.ended != "barred" else ""
             bench.verdicts = bench.compared.verdicts(bench.said, why_open, self.settings.strict)
@@ -466,65 +333,6 @@ class Comparison:
             found, self.base.said, head_name(self.root), "paired", alarms_per_suite=alarms, changed=changed(records)
         )
 
-    # -- around it
-
-    def _tell(self, benches: Sequence[Bench]) -> None:
-        left = ""
-        if self._bench_seconds:
-            seconds = self._bench_seconds * sum(
-                max(pairs.LEAST_PAIRS - len(b.compared.fresh if b.suspected else b.compared.screened), 1)
-                for b in benches
-            )
-            left = f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
-        plural = "" if len(benches) == 1 else "es"
-        self.session.progress(f"{self.pairs_played - 1} pairs done, {len(benches)} bench{plural} open{left}", "", None)
-
-    def _wait(self, text: str) -> None:
-        self._events.put(partial(self.session.waits, text))
-
-    def _stop(self) -> None:
-        self._stopping = True
-        for duet in list(self._duets.values()):
-            duet.stop()
-        self._quiet.leave()
-
-
-class Lanes:
-    """Quiet (`quiet.py`) for several lanes of one process: it stands for all, so they first agree among themselves."""
-
-    def __init__(self, waiting: Callable[[str], None]) -> None:
-        from .quiet import Quiet
-
-        self._quiet, self._at = Quiet(waiting), dict[int, str]()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def lane(self, kind: str) -> Iterator[Callable[[str, str], None]]:
-        """What a lane calls with "set-up" or "timing" and a bench: it returns when nobody is at other work."""
-        me, timing = threading.get_ident(), "timing-cpu" if kind == "cpu" else "timing-device"
-
-        def begins(work: str, bench: str) -> None:
-            wanted: Any = timing if work == "timing" else work
-            with self._changed:
-                self._at.pop(me, None)
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: set(self._at.values()) <= {wanted})
-                self._at[me] = wanted
-                self._quiet.begin(wanted, bench)
-
-        try:
-            yield begins
-        finally:
-            with self._changed:
-                self._at.pop(me, None)
-                if not self._at:
-                    self._quiet.end()
-                self._changed.notify_all()
-
-    def leave(self) -> None:
-        """Be on this host no more."""
-        self._quiet.leave()
-
 
 def changed(records: dict[Side, Record | None]) -> dict[str, tuple[str, str]]:
     """Versions of packages that differ between the sides."""
@@ -539,55 +347,9 @@ def changed(records: dict[Side, Record | None]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _device_of(bench: Bench) -> str:
-    return str(axis_values(bench.item).get("device", "cpu"))
-
-
 def _named(side: Side, base: Against) -> str:
     return "this side (head)" if side == "head" else f"the other side ({base.said})"
 
 
 def _out_of_memory(records: dict[Side, Record | None]) -> bool:
     return any(record is not None and record.outcome == "oom" for record in records.values())
-
-
-def _without_ours(arguments: Sequence[str]) -> list[str]:
-    """A command line without the options that ask for a comparison."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        name, separator, _ = argument.partition("=")
-        if skip:
-            skip = False
-        elif name in _OURS:
-            skip = _OURS[name] and not separator
-        else:
-            kept.append(argument)
-    return kept
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
-
-
-@contextmanager
-def _as_exit() -> Iterator[None]:
-    """Say an error of ours as pytest's usage error, though it came up after collection: exit status 4."""
-    try:
-        yield
-    except ModelbenchError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let a SIGTERM end the session as Ctrl-C does, so that processes and the worktree go with it."""
-
-    def interrupt(number: int, frame: object) -> NoReturn:
-        pytest.exit("SIGTERM", returncode=128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

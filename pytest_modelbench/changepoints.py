@@ -15,8 +15,8 @@ from statistics import median
 #: Sessions a level needs on each side of a change (chosen here: two could be one spike and its neighbour).
 LEAST_SESSIONS = 3
 #: A split must lower the squared error by PENALTY * log(n) * noise^2. Twice the usual 2 (Yao 1988): simulated, a
-#: thousand series of white noise each, a change was seen in 5.8 % of 10 sessions, 2.7 % of 30, none of 200; a step of
-#: 5 % in the middle of noise of 2 % was found in 58, 91 and 95 %.
+#: thousand series of white noise each, a change was seen in 6.4 % of 10 sessions, 2.6 % of 30, none of 200; a step of
+#: 5 % in the middle of noise of 2 % was found in 61, 89 and 98 %.
 PENALTY = 4.0
 #: Smaller steps are not worth a line in a chart (chosen here).
 LEAST_STEP = 0.01
@@ -35,7 +35,8 @@ def change_points(values: Sequence[float]) -> list[int]:
     if len(values) < 2 * LEAST_SESSIONS or min(values) <= 0:
         return []
     logs = [math.log(value) for value in values]
-    smooth = [logs[0], *(median(logs[at - 1 : at + 2]) for at in range(1, len(logs) - 1)), logs[-1]]
+    inner = [median(logs[at - 1 : at + 2]) for at in range(1, len(logs) - 1)]
+    smooth = [inner[0], *inner, inner[-1]]  # a spike in the last session is no change either
     noise = median([abs(after - before) for before, after in pairwise(logs)]) / _MAD_OF_DIFFERENCES
     found = _split(_sums(smooth), 0, len(logs), PENALTY * math.log(len(logs)) * max(noise, 1e-6) ** 2)
     return _worth_a_line(logs, found)

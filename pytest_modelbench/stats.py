@@ -133,6 +133,19 @@ def hodges_lehmann(values: Sequence[float]) -> float:
     return median(_walsh_averages(values))
 
 
+def robust_error(values: Sequence[float]) -> float:
+    """The error of a middle, by the median of absolute deviations: an outlier does not make it large. 0 for one value.
+
+    1.4826 makes it a standard deviation where values are normal (Rousseeuw & Croux 1993, Journal of the American
+    Statistical Association 88).
+
+    >>> round(robust_error([1.0, 2.0, 3.0, 90.0]), 4)
+    0.7413
+    """
+    middle = median(values)
+    return 1.4826 * median([abs(value - middle) for value in values]) / math.sqrt(len(values))
+
+
 def student_tail(t: float, df: int) -> float:
     """The chance that Student's t with whole degrees of freedom exceeds `t` (Abramowitz & Stegun, 26.7.3 and 26.7.4).
 

@@ -41,21 +41,25 @@ def test_an_idea_prints_its_rows(idea, tmp_path):
 
 @pytest.mark.slow
 def test_the_gate_on_trial_for_a_minute(tmp_path, monkeypatch):
-    """Loose bounds on rates: six pairs of a bench say no more."""
+    """Loose bounds on both errors; six pairs of a bench are too few to bound what is found on a busy machine."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks import gate_trials
     from pytest_modelbench.gate import calibration
 
     gate_trials.measure(tmp_path / "kept", 0, short=True)
-    called = {}
-    for kind in ("identical", "+10 %"):
-        drawn = list(calibration.drawn(gate_trials.joined(tmp_path / "kept", kind), 2, Random(1), 200))
-        called[kind] = calibration.alarms(drawn)[1] / (2 * len(drawn))
-    assert called["identical"] <= 0.05
-    assert called["+10 %"] >= 0.25
+    said = {
+        kind: [
+            outcome.said
+            for found in calibration.drawn(gate_trials.joined(tmp_path / "kept", kind), 2, Random(1), 200)
+            for outcome in found
+        ]
+        for kind in ("identical", "+10 %")
+    }
+    assert said["identical"].count("slower") <= 0.05 * len(said["identical"])
+    assert said["+10 %"].count("clear") <= 0.1 * len(said["+10 %"])
     table = "\n".join(gate_trials.table(tmp_path / "kept"))
-    assert "| a Llama, 10 ms | +10 % | +" in table
+    assert "| a Llama, 10 ms | +10 % | " in table
     assert "pytest-benchmark, identical code" in table
 
 

@@ -15,7 +15,7 @@ HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxrun
          "bitsandbytes", "torchao", "openvino", "kernels", "onnxruntime_genai", "tensorflow"}  # fmt: skip
 #: The pytest skin.
 SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs",
-        "isolation", "inside", "judging", "agreement", "against"}  # fmt: skip
+        "isolation", "inside", "judging", "agreement", "against", "pairing", "playing"}  # fmt: skip
 #: Known to everyone; the standard library and each other only.
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "pareto", "paired", "svg", "detail", "provenance",

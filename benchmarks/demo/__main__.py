@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pytest_modelbench.files import ignored_folder
+
 from .screenshots import screenshots
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +23,10 @@ def main() -> None:
     """Run the sessions that are missing, write the report, look at it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--sessions", type=int, default=200, help="how many the store is to hold (200)")
-    parser.add_argument("--place", type=Path, default=ROOT / "reports/demo", help="the folder (reports/demo)")
+    parser.add_argument("--place", type=Path, default=Path("reports/demo"), help="the folder (reports/demo)")
     asked = parser.parse_args()
+    os.chdir(ROOT)
+    ignored_folder(asked.place)
     store = asked.place / "data"
     held = len(list((store / "records").glob("*.parquet")))
     for session in range(held, asked.sessions):
@@ -42,7 +46,7 @@ def _session(store: Path, session: int, last: bool) -> None:
     options = ["--bench-mock", "--bench-max-seconds", "0.02", "--bench-store", f"parquet:{store}"]
     options += ["--bench-report", f"html:{store.parent / 'last.html'}"]
     options += ["--bench-baseline", f"parquet:{store}", "--bench-fail", "10%"] if last else []
-    divisor = "30" if 120 <= session < 170 or last else "20"
+    divisor = "300" if last else "30" if 120 <= session < 170 else "20"
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", str(BENCH), "--rootdir", str(ROOT), "-q", *options],
         cwd=ROOT, env=os.environ | {"DEMO_LAST_DIVISOR": divisor}, capture_output=True, text=True, check=False,

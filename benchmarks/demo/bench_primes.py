@@ -1,7 +1,7 @@
 """The mock bench over two axes, 50 benches in all: what `make report-demo` runs 200 times.
 
 The work is real. In the sessions 120 to 169 the hasty variant divides up to 30, not 20: the change that a trend finds.
-So it does in the last session: the change that the gate finds.
+In the last session it divides up to 300: the change that the gate finds.
 """
 
 import os

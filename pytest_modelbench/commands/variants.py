@@ -97,7 +97,16 @@ def _try(name: str, text: str, eager: Model, device: Device, catalog: Catalog) -
     except ModelbenchError as error:
         return Tried(name, text, "skipped", str(error))
     # a runtime's own errors are what this table is to show; they are of no one class
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ImportError, OSError) as error:
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        ImportError,
+        OSError,
+    ) as error:
         return Tried(name, text, "failed", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}")
     finally:
         model.close()

@@ -46,9 +46,9 @@ def graph_of(model: Model, runtime: str) -> Graph:
     """
     pass_: Any = model  # its family's verbs; exports know no family by its class
     if hasattr(type(model), "network"):
-        example = pass_.example()
+        network, example = pass_.network, pass_.example()
         tensors = {name: _placed(array, model.module) for name, array in example.arrays.items()}
-        return Graph(pass_.network, tensors, example.dynamic, pass_.output_names, is_step=False)
+        return Graph(network, tensors, example.dynamic, pass_.output_names, is_step=False)
     if hasattr(pass_, "decoder_chosen"):
         module, inputs, dynamic, outputs = step_of(model.module, runtime)
         return Graph(module, inputs, dynamic, outputs, is_step=True)

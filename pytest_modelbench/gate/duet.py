@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from ..child import Child, ending
+from ..stats import robust_error
 
 Side = Literal["head", "base"]
 SIDES: tuple[Side, Side] = ("head", "base")
@@ -30,6 +31,10 @@ BLOCK_SECONDS = 0.04
 # Chosen here: with ten blocks a median of their pairwise means ignores two that something disturbed. More would only
 # repeat what the process is like: between processes medians differ by more than within one.
 BLOCKS, LEAST_BLOCKS = 10, 4
+# ... but on a machine so busy that blocks beside each other differ, a pair goes on, at most to three times as many,
+# until its own error is a third of the least change that is called one (limits.LEAST_CHANGE_RATIO). What is looked at
+# is the spread, never the change.
+STEADY_RATIO, MOST_BLOCKS = 0.005, 30
 # A switch was measured to cost the next call 4 to 11 % of some milliseconds: from this length on it is under 0.2 %,
 # the same on both sides, and a dropped call would cost as much as a measured one.
 DROP_UNDER_SECONDS = 0.25
@@ -54,6 +59,11 @@ class Block:
     seconds: dict[Side, float]
     canary_seconds: dict[Side, float]
 
+    @property
+    def change(self) -> float:
+        """log(head / base)."""
+        return math.log(self.seconds["head"] / self.seconds["base"])
+
 
 @dataclass
 class Played:
@@ -73,12 +83,13 @@ class Played:
 class Plan:
     """How the rounds of a bench are cut: in each block so many, the first one dropped or not; who goes first.
 
-    `mixed` says that rounds are of different calls.
+    `mixed` says that rounds are of different calls; `most` is how many blocks there may be on a busy machine.
     """
 
     rounds: int
     drop: bool
     mixed: bool
+    most: int
     order: tuple[tuple[Side, Side], ...]
 
 
@@ -89,13 +100,13 @@ def plan(round_seconds: float, items: int | None, most_seconds: float, random: R
     """
     drop = round_seconds < DROP_UNDER_SECONDS
     rounds = max(1, math.ceil(BLOCK_SECONDS / max(round_seconds, 1e-9)))
-    blocks = int(most_seconds / ((rounds + drop) * max(round_seconds, 1e-9))) // 2 * 2
-    blocks = min(max(blocks, LEAST_BLOCKS), BLOCKS)
+    fit = int(most_seconds / ((rounds + drop) * max(round_seconds, 1e-9))) // 2 * 2
+    blocks = min(max(fit, LEAST_BLOCKS), BLOCKS)
     if items is not None:
         rounds = max(rounds, math.ceil(items / blocks))
     order: list[tuple[Side, Side]] = [("head", "base"), ("base", "head")] * (blocks // 2)
     random.shuffle(order)
-    return Plan(rounds, drop, items is not None, tuple(order))
+    return Plan(rounds, drop, items is not None, min(fit, MOST_BLOCKS), tuple(order))
 
 
 def _cores() -> list[int]:
@@ -213,7 +224,7 @@ class Duet:
             player.tell("loops", loops)
         cut = plan(seconds, ready["head"][2], self._most_seconds, self._random)
         began, cores = perf_counter(), _cores()
-        for order in cut.order:
+        for order in self._orders(cut, to.blocks):
             core = self._random.choice(cores)
             said = {side: of[side].block(cut, core) for side in order}
             if None in said.values():
@@ -221,6 +232,12 @@ class Duet:
             values = {side: value for side, value in said.items() if value is not None}
             to.blocks.append(Block({s: v[0] for s, v in values.items()}, {s: v[1] for s, v in values.items()}))
         to.seconds = perf_counter() - began
+
+    def _orders(self, cut: Plan, blocks: Sequence[Block]) -> Iterator[tuple[Side, Side]]:
+        """Who goes first in each block; the plan again and again while the blocks so far are far from steady."""
+        yield from cut.order
+        while len(blocks) < cut.most and robust_error([block.change for block in blocks]) > STEADY_RATIO:
+            yield from self._shuffled(cut.order)
 
     def _alone(self, player: _Player, number: int, plans: dict[int, Plan], to: Played) -> list[tuple[float, float]]:
         """All blocks of one side; the first side's lengths make the plan of both."""

@@ -67,18 +67,26 @@ class Baseline:
         return True
 
     def of(self, record: Record) -> tuple[list[Row], str]:
-        """Rows that may be compared with a Record, the newest first, and why others may not."""
+        """Rows of the newest sessions that may be compared with a Record, newest first; and why others may not."""
         while True:
             of_key = self._rows.get(record.key, [])
             reasons = [self._why_not(record, found) for found in of_key]
             good = [found for found, reason in zip(of_key, reasons, strict=True) if not reason]
-            if len({found["session"] for found in good}) >= MOST_SESSIONS or not self._read_one():
+            sessions = list(dict.fromkeys(found["session"] for found in good))[:MOST_SESSIONS]
+            if len(sessions) == MOST_SESSIONS or not self._read_one():
                 break
         bad = [reason for reason in reasons if reason]
         if record.key not in self._asked:
             self._asked.add(record.key)
             self.refused.update(bad)
-        return good, bad[0] if bad else ""
+        return [found for found in good if found["session"] in sessions], bad[0] if bad else ""
+
+    def knows(self, key: str) -> bool:
+        """Whether a bench passed in some session, on whatever machine."""
+        while not any(found["outcome"] == "passed" for found in self._rows.get(key, [])):
+            if not self._read_one():
+                return False
+        return True
 
     def _why_not(self, record: Record, found: Row) -> str:
         reason = comparable.why_not(record, found)
@@ -105,19 +113,18 @@ def judge(
     A bench that did not pass is `invalid` where something else ran than was asked, and `missing` where the baseline
     has it and it was skipped here; what failed, ran out of memory or was in error has no verdict: the test says it.
     """
-    if record.outcome == "passed":
-        known = measured(record) if numbers is None else numbers
-        found = _judged(record, known, baseline, limits_of(fail, record.tolerance))
-    else:
-        found = _unmeasured(record, baseline)
+    if record.outcome != "passed":
+        return tuple(_unmeasured(record, baseline))  # pytest has said what became of it
+    known = measured(record) if numbers is None else numbers
+    found = _judged(record, known, baseline, limits_of(fail, record.tolerance))
     return tuple(with_consequence(verdict, strict=strict, required=required) for verdict in found)
 
 
 def _unmeasured(record: Record, baseline: Baseline) -> list[Verdict]:
     if record.outcome == "invalid":
         return [_without_numbers(record, "invalid", record.reason)]
-    rows, _ = baseline.of(record)
-    if record.outcome == "skipped" and rows:
+    # what was skipped knows neither its device nor its data: nothing of it can be compared
+    if record.outcome == "skipped" and baseline.knows(record.key):
         return [_without_numbers(record, "missing", f"the baseline has it, skipped here: {record.reason}")]
     return []
 
@@ -159,7 +166,7 @@ def concluded(verdicts: Sequence[Verdict], records: Sequence[Record], baseline: 
     judged = next((record for record in records if baseline.of(record)[0]), None)
     before = baseline.slim(baseline.of(judged)[0][0]).environment if judged else {}
     git = records[0].environment.get("git") or {} if records else {}
-    commit = str(git.get("commit") or "this run")[: 8 if not git.get("commit") else 7]
+    commit = str(git["commit"])[:7] if git.get("commit") else "this run"
     return Verdicts(
         (*verdicts, *missing),
         baseline.place,

@@ -96,14 +96,20 @@ class ForwardModel(Model):
         """Whether the model is an ONNX file, which torch knows nothing of."""
         return self.config.get("architectures") == ["OnnxGraph"]
 
+    def check_torch(self) -> None:
+        """Raise Unsupported for what is no torch module: nothing of torch's runs it, and nothing exports it."""
+        if self.graph:
+            raise Unsupported(f"{self.source.text!r} is an ONNX file: it runs as it is, by the variant 'eager'")
+        if not hasattr(self.module, "parameters"):
+            raise Unsupported(f"{self.source.text!r} is a function: it runs as it is, by the variant 'eager'")
+
     @property
     def network(self) -> Any:
         """A torch module: tensors in the order of `example().arrays`, to a tuple in the order of `output_names`.
 
         Raises Unsupported for an ONNX file.
         """
-        if self.graph:
-            raise Unsupported(f"{self.source.text!r} is an ONNX file: it runs as it is, by the variant 'eager'")
+        self.check_torch()
         return network(self.module, tuple(self.example().arrays), self.compute)
 
     def compute(self, module: Any, tensors: dict[str, Any]) -> tuple[Any, ...]:
@@ -116,7 +122,8 @@ class ForwardModel(Model):
         """Inputs to trace the network with."""
 
     def _dtype(self) -> Any:
-        """What floating inputs are given as: what the weights are."""
+        """What floating inputs are given as: what the weights are. Raises Unsupported where torch has none."""
+        self.check_torch()
         floating = (tensor.dtype for tensor in self.module.parameters() if tensor.is_floating_point())
         return next(floating, None)
 

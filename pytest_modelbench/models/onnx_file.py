@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import cache
 from ..declare import check_requirements
-from ..errors import Unavailable, UsageError
+from ..errors import Unavailable, Unsupported, UsageError
 from ..forward import Inputs
 from .checkpoint import Checkpoint
 
@@ -60,7 +60,7 @@ def _tokenizer(source: Source, settings: Settings) -> Any:
 
 def _read(path: Path, source: Source, where: str, options: dict[str, Any]) -> Any:
     if options:
-        raise UsageError(f"model {source.text!r} is an ONNX file: it cannot be read with {', '.join(sorted(options))}")
+        raise Unsupported(f"{source.text!r} is an ONNX file: it cannot be read with {', '.join(sorted(options))}")
     return open_session(path, source, where)
 
 

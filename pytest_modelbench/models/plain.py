@@ -160,7 +160,8 @@ class PlainModel(ForwardModel):
     @property
     def network(self) -> Any:
         """As every model's, once it is known what it gives."""
-        if not self.graph and not self.output_names:
+        self.check_torch()
+        if not self.output_names:
             self._learn_outputs()
         return super().network
 

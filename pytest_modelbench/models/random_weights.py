@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UnknownName, UsageError
+from ..errors import Unavailable, UnknownName, UsageError
 from ..tasks import TASKS
 from .checkpoint import Checkpoint
 from .reading import check_room, placed, quietly, with_dtype
@@ -254,9 +254,8 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any], source: S
         raise UsageError(
             f"random weights cannot be read with {', '.join(sorted(unknown))}; use a hub:, package: or local model"
         )
+    needed = _needed_bytes(config, kind, options, source)
     if not while_reading:
-        with torch.device("meta"), quietly():
-            needed = sum(tensor.nbytes for tensor in kind.from_config(config, **options).parameters())
         check_room(needed, where, source)
     devices = [torch.device(where)] if where.startswith("cuda") else []
     with torch.random.fork_rng(devices), torch.device(where), quietly():
@@ -265,6 +264,25 @@ def _draw(config: Any, kind: Any, where: str, options: dict[str, Any], source: S
     if while_reading:
         module = _read_back(module, kind, options | while_reading)
     return placed(module, where).eval()
+
+
+def _needed_bytes(config: Any, kind: Any, options: dict[str, Any], source: Source) -> int:
+    """Bytes of the weights, by building the model without them.
+
+    Raises UsageError for a configuration that makes no model, Unavailable where its class needs another library.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"), quietly():
+            return sum(tensor.nbytes for tensor in kind.from_config(config, **options).parameters())
+    except ImportError as error:
+        said = next(line for line in str(error).splitlines() if line.strip())
+        raise Unavailable(f"model {source.text!r}: {said}") from error
+    except (AssertionError, ValueError, RuntimeError, TypeError, IndexError, ZeroDivisionError) as error:
+        raise UsageError(
+            f"model {source.text!r}: no {config.model_type} can be built of these keys ({error})"
+        ) from error
 
 
 #: What transformers does while it reads weights, so that drawn ones are written and read back for it.

@@ -65,6 +65,18 @@ def read_module(
         ) from error
     except OSError as error:
         raise UsageError(f"model {source.text!r}: cannot read its weights in {folder} ({error})") from error
+    except (ImportError, RuntimeError, ValueError, NotImplementedError) as error:
+        method = _quantized_by(folder)
+        if method is None:
+            raise
+        raise Unavailable(
+            f"model {source.text!r} is quantized by {method}, which does not load here as it is: {_first_line(error)}"
+        ) from error
+    if _quantized_by(folder) and getattr(module, "hf_quantizer", None) is None:  # transformers says so in a log only
+        raise Unavailable(
+            f"model {source.text!r} is quantized by {_quantized_by(folder)}, which {where} cannot compute: "
+            "transformers made plain weights of it; run it where it can, or load its plain form"
+        )
     missing = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
     if missing:
         raise UsageError(
@@ -123,6 +135,16 @@ def stored_numbers(folder: Path) -> int:
                 return 0
         total += sum(math.prod(entry["shape"]) for name, entry in head.items() if name != "__metadata__")
     return total
+
+
+def _quantized_by(folder: Path) -> str | None:
+    """What a checkpoint says that its weights were quantized by: gptq, awq, fp8, ...; None for plain ones."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config") or {}
+    return str(config["quant_method"]) if "quant_method" in config else None
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def read_tokenizer(folder: Path, source: Source, own_code: bool) -> Any:

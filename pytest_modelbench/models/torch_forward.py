@@ -98,5 +98,11 @@ def module_facts(module: Any) -> dict[str, Any]:
         "weight_bytes": weight_bytes(module),
         "dtype": str(floating.dtype).removeprefix("torch.") if floating is not None else None,
         "attention": getattr(config, "_attn_implementation", None),
-        "quantization": str(getattr(quantization, "quant_method", quantization)) if quantization else None,
+        "quantization": _method(quantization) if quantization else None,
     }
+
+
+def _method(quantization: Any) -> str:
+    """What a configuration says that weights were quantized by; transformers has an enumeration of some."""
+    method = getattr(quantization, "quant_method", quantization)
+    return str(getattr(method, "value", method))

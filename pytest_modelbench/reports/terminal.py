@@ -214,14 +214,17 @@ def _front(group: Group, width: int) -> list[_Styled]:
 
 
 def _impact(group: Group, width: int) -> list[_Styled]:
-    """What fewer bits a weight did; the last columns leave a line that is too short."""
+    """What fewer bits a weight did; a line that is too short is left by what the weights say too, then by the last."""
     found = impact(group)
     if found is None:
         return []
-    table = [[visible(text) for text in texts] for texts in (found.heads, *found.texts)]
+    table = [[visible(text) for text in line] for line in (found.heads, *found.texts)]
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
-        widths.pop()
+        at = next((table[0].index(head) for head in ("J/token", "peak memory") if head in table[0]), len(widths) - 1)
+        widths.pop(at)
+        for texts in table:
+            texts.pop(at)
     lines = []
     for label, *texts in table:
         numbers = [" " * (inner - cells(text)) + text for text, inner in zip(texts, widths[1:], strict=False)]

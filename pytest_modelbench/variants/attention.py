@@ -35,29 +35,40 @@ def sdpa(model: Model, option: str | None = None) -> Model:
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
         kernel = getattr(SDPBackend, BACKENDS[backend])
-        with sdpa_kernel(kernel):
-            _try(model, backend)
         stack = ExitStack()
         model.closers.append(stack.close)
-        # Every other kernel is off while the model is open, so an attention that this one cannot run is an error.
-        stack.enter_context(sdpa_kernel(kernel))
+
+        def try_it(module: Any) -> Any:
+            with sdpa_kernel(kernel):
+                _try(model, module, backend)
+            # Every other kernel is off while the model is open: an attention that this one cannot run is an error.
+            stack.enter_context(sdpa_kernel(kernel))
+            return module
+
+        model.change_with(try_it)
         model.note(attention_kernel=backend)
     return model
 
 
-def _try(model: Model, backend: str) -> None:
-    """Attend once over zeros. Raises Unsupported when the one kernel that is on cannot."""
+def _try(model: Model, module: Any, backend: str) -> None:
+    """Attend once as the model does, over zeros. Raises Unsupported when the one kernel that is on cannot."""
     import torch
 
-    dtype: Any = model.load_options.get("dtype", "float32" if model.device.kind == "cpu" else "bfloat16")
-    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    heads = torch.zeros(1, 2, 16, 64, dtype=dtype, device=model.device.torch_name)
+    config: Any = getattr(module, "config", None)
+    if hasattr(config, "get_text_config"):
+        config = config.get_text_config(decoder=True)
+    heads = getattr(config, "num_attention_heads", None) or 2
+    shared = getattr(config, "num_key_value_heads", None) or heads
+    size = getattr(config, "head_dim", None) or (getattr(config, "hidden_size", None) or 64 * heads) // heads
+    dtype = next((tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()), torch.float32)
+    query, key = (torch.zeros(1, n, 16, size, dtype=dtype, device=model.device.torch_name) for n in (heads, shared))
     try:
-        torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, is_causal=True)
+        torch.nn.functional.scaled_dot_product_attention(query, key, key, is_causal=True, enable_gqa=heads != shared)
     except RuntimeError as error:
+        name = str(dtype).removeprefix("torch.")
         raise Unsupported(
-            f"variant 'sdpa:{backend}': torch has no such kernel for {str(dtype).removeprefix('torch.')} on "
-            f"{model.device.name} ({str(error).splitlines()[0]}); 'sdpa' lets torch choose"
+            f"variant 'sdpa:{backend}': torch has no such kernel for {name}, {heads} heads "
+            f"and {shared} of keys on {model.device.name} ({str(error).splitlines()[0]}); 'sdpa' lets torch choose"
         ) from error
 
 

@@ -158,22 +158,17 @@ def test_benchmark(benchmark): benchmark(work, 1000)
 
 
 def test_each_side_runs_its_own_code_in_a_src_layout(pytester):
-    package = pytester.mkpydir("src").parent / "src" / "thing"
-    package.mkdir()
-    bench = "from thing import SIZE\ndef bench_a(measure): measure(int).count(size=SIZE)\n"
-    (package.parent / "__init__.py").unlink()
-    (package / "__init__.py").write_text("SIZE = 1\n")
-    commit(pytester, conftest=TELLS, bench_a=bench)
-    (package / "__init__.py").write_text("SIZE = 2\n")
-    commit(pytester)
-    seen = TELLS + (
-        "\ndef pytest_modelbench_record(config, record):\n    open('seen', 'a').write(str(record.counts))\n"
-        "\ndef pytest_sessionstart(session):\n    import thing; open(ROOT, 'a').write(f'{thing.SIZE} ')\n"
-    )
-    commit(pytester, conftest=f"ROOT = {str(pytester.path / 'seen_sizes')!r}\n" + seen)
-    result = run(pytester, "--bench-against", "HEAD~2", "--bench-fail", "900%", "-o", "pythonpath=src")
-    assert result.ret == 0
-    assert (pytester.path / "seen").read_text() == "{'size': 2.0}"
+    """With the path that an editable install adds: it leads to this side's src on both."""
+    package = pytester.path / "src" / "thing"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("SIZE = 20_000\n")
+    bench = "from thing import SIZE\nfrom work import work\ndef bench_a(measure): measure(work, SIZE)\n"
+    commit(pytester, conftest=TELLS, work=WORK, bench_a=bench)
+    (package / "__init__.py").write_text("SIZE = 60_000\n")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+    result = run(pytester, "--bench-against", "HEAD")
+    assert words(pytester) == {"bench_a": "slower"}
+    result.stdout.fnmatch_lines(["*working tree differs from its commit*"])
 
 
 def test_a_folder_is_compared_with(pytester):
@@ -364,3 +359,39 @@ def test_calibrating_says_what_this_machine_can_tell_and_keeps_it(pytester):
     assert [len(bench["pairs"]) for bench in json.loads(kept.read_text())["benches"].values()] == [4]
     later = run(pytester, "--bench-against", "HEAD", "--bench-fail", "400%", "-k", "2")
     later.stdout.fnmatch_lines(["Identical code would raise * alarms in a suite like this (calibrated here)."])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("lanes", [[], ["-n", "2"]], ids=["one", "lanes"])
+def test_both_sides_of_a_pair_run_on_one_device(pytester, lanes):
+    asked = [sys.executable, "-c", "import torch; raise SystemExit(not torch.cuda.is_available())"]
+    if subprocess.run(asked, capture_output=True).returncode:
+        pytest.skip("needs a CUDA device")
+    bench = f"""
+import os
+import pytest
+import torch
+
+pytestmark = pytest.mark.devices("cuda")
+
+@pytest.mark.parametrize("n", [1, 3])
+def bench_product(n, device, measure):
+    x = torch.randn(2048, 2048, device=device.torch_name)
+    def product():
+        for _ in range(n * SLOWER if n == 3 else n):
+            y = x @ x
+        return y
+    measure(product)
+    with open({str(pytester.path / "seen")!r}, "a") as file:
+        print(os.getcwd() == {str(pytester.path)!r}, n, device.uuid, torch.cuda.current_device(), file=file)
+"""
+    commit(pytester, conftest=TELLS, bench_a="SLOWER = 1\n" + bench)
+    commit(pytester, bench_a="SLOWER = 3\n" + bench)
+    run(pytester, "--bench-against", "HEAD~1", *lanes)
+    assert words(pytester) == {"bench_product[1]": "same", "bench_product[3]": "slower"}
+    lines = [line.split() for line in (pytester.path / "seen").read_text().splitlines()]
+    assert {head for head, *_ in lines} == {"True", "False"}
+    for n in ("1", "3"):
+        of_head = [uuid for head, number, uuid, _ in lines if (head, number) == ("True", n)]
+        of_base = [uuid for head, number, uuid, _ in lines if (head, number) == ("False", n)]
+        assert of_head == of_base

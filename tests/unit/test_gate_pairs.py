@@ -2,6 +2,7 @@
 
 import math
 from random import Random
+from statistics import stdev
 
 import pytest
 
@@ -79,10 +80,21 @@ def test_few_pairs_are_open():
     assert confirm({"a": []}, {"a": LIMIT}) == {"a": "open"}
 
 
-def test_an_outlier_asks_for_more_pairs_and_raises_no_alarm():
-    calm = [PairChange(x, 0.001, 0.0) for x in (0.001, -0.001, 0.0, 0.001)]
+def test_an_outlier_asks_for_a_pair_more_and_is_then_cut_off():
+    calm = [PairChange(x, 0.001, 0.0) for x in (0.001, -0.001, 0.0)]
+    odd = PairChange(0.6, 0.001, 0.0)
     assert screen(calm, LIMIT) == "clear"
-    assert screen([*calm, PairChange(0.6, 0.001, 0.0)], LIMIT) == "open"
+    assert screen([*calm, odd], LIMIT) == "open"
+    assert screen([*calm, odd, PairChange(0.002, 0.001, 0.0)], LIMIT) == "clear"
+
+
+def test_the_trimmed_mean_and_its_error():
+    """By hand, ten values: two cut at either end, pulled in to 2 and 7 for the spread."""
+    found = Estimate.of([PairChange(x, 0.0, 0.0) for x in (9.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 90.0)])
+    assert found.change == pytest.approx((2 + 3 + 4 + 5 + 6 + 7) / 6)
+    assert found.df == 5
+    pulled = [2.0, 2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 7.0, 7.0]
+    assert found.error == pytest.approx(stdev(pulled) / 0.6 / math.sqrt(10))
 
 
 def test_pairs_that_agree_by_luck_are_held_to_what_their_blocks_claim():

@@ -161,6 +161,9 @@ def test_a_skipped_bench_that_the_baseline_has_is_missing(baseline):
     verdict = say(ended("skipped", "needs onnx"), baseline())
     assert (verdict.word, verdict.reason) == ("missing", "the baseline has it, skipped here: needs onnx")
     assert judge(ended("skipped", "x", n="2"), baseline(), None, False, False) == ()
+    elsewhere = baseline(change=lambda record: replace(record, environment=ELSEWHERE, dataset=DATA))
+    verdict = say(ended("skipped", "no cuda"), elsewhere, required=True)
+    assert (verdict.word, verdict.failing) == ("missing", False)  # pytest says that it was skipped
 
 
 def test_what_fell_back_is_invalid_and_what_failed_has_no_verdict(baseline):

@@ -95,11 +95,8 @@ def test_what_is_read_alike_is_read_once(model, monkeypatch):
     assert found == [model.loglikelihood(["the world"], [answer])[0] for answer in answers]
 
 
-def test_other_runtimes_find_texts_as_likely(model, other):
-    pairs = zip(model.loglikelihood(CONTEXTS, CONTINUATIONS), other.loglikelihood(CONTEXTS, CONTINUATIONS), strict=True)
-    for expected, found in pairs:
-        assert found.tokens == pytest.approx(expected.tokens, abs=NEAR)
-    window = {"window": 32, "stride": 16, "batch_size": 4}
+def test_other_ways_to_run_it_find_a_text_as_likely(model, other):
+    window = {"window": 32, "stride": 16, "batch_size": 100}  # one batch: each new shape is compiled for seconds
     (expected,), (found,) = model.rolling([TEXT], **window), other.rolling([TEXT], **window)
     assert found.tokens == pytest.approx(expected.tokens, abs=NEAR)
 

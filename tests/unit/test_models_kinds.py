@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 from stand_in import CPU, settings
 
-from pytest_modelbench.errors import UnknownName, Unsupported, UsageError
+from pytest_modelbench.errors import Unavailable, UnknownName, Unsupported, UsageError
 from pytest_modelbench.parity import compare, kept
 from pytest_modelbench.source import parse
 from pytest_modelbench.tasks import TASKS
@@ -157,6 +157,19 @@ def test_a_task_that_an_architecture_has_not():
         opened("random:vit-tiny?task=embed")
 
 
+def test_a_class_that_needs_another_library_says_which():
+    pytest.importorskip("transformers")
+    if find_spec("timm"):
+        pytest.skip("timm is here")
+    with pytest.raises(Unavailable, match="TimmBackbone requires the timm library"):
+        opened("random:detr").prepare()
+
+
+def test_keys_of_which_no_model_can_be_built():
+    with pytest.raises(UsageError, match="no whisper can be built of these keys"):
+        opened("random:whisper?vocab_size=600").prepare()
+
+
 # -- your own module, function, graph
 
 NETS = """
@@ -215,6 +228,8 @@ def test_a_function_of_ones_own(nets):
     model.prepare()
     assert model([1, 2]) == [2, 4]
     assert "lambda" in model.facts.architecture
+    with pytest.raises(Unsupported, match="is a function: it runs as it is"):
+        _ = model.network
 
 
 @pytest.mark.parametrize(
@@ -254,6 +269,10 @@ def test_a_graph_of_ones_own(graph):
     assert "CPUExecutionProvider" in model.facts.ran_on
     with pytest.raises(Unsupported, match="is an ONNX file"):
         _ = model.network
+    other = opened(str(graph))
+    other.load_with(dtype="float16")
+    with pytest.raises(Unsupported, match="cannot be read with dtype"):
+        other.prepare()
 
 
 def test_a_damaged_graph(graph):

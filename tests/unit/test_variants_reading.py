@@ -1,5 +1,7 @@
 """Variants that say how weights are read: dtypes, attention, quantizers."""
 
+import json
+
 import pytest
 from stand_in import CPU, CUDA, settings
 
@@ -51,13 +53,13 @@ def test_without_options(variant):
         ("tf32", "use 'fp32'"),
         ("flash_attention_2", "kernels for CUDA alone"),
         ("flex_attention", "not for cpu"),
-        ("sdpa:efficient", "no such kernel for float32 on cpu"),
+        ("sdpa:efficient", "no such kernel for float32, 4 heads and 2 of keys on cpu"),
         ("sdpa:cudnn", "'sdpa' lets torch choose"),
     ],
 )
 def test_what_does_not_run_on_a_cpu_says_why(opened, variant, says):
     with pytest.raises(Unsupported, match=says):
-        opened(variant)
+        opened(variant).prepare()
 
 
 def test_attention_is_what_was_asked_for(opened):
@@ -73,6 +75,7 @@ def test_one_kernel_is_on_while_the_model_is_open():
     import torch
 
     model = applied("sdpa:math")
+    model.prepare()
     assert not torch.backends.cuda.flash_sdp_enabled()
     assert model.facts.details["attention_kernel"] == "math"
     model.close()
@@ -175,14 +178,56 @@ def test_a_missing_library_is_told_before_any_part_is_applied(monkeypatch):
         applied("fp16+torchao-int8")
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    model, folder = applied("eager"), tmp_path_factory.mktemp("plain")
+    model.module.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    model.close()
+    return folder
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "fp8"])
+def test_a_checkpoint_that_is_quantized_is_loaded_as_it_is_or_skipped_with_the_reason(opened, saved, tmp_path, method):
+    for path in saved.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    asked = {"quant_method": method, "bits": 4, "group_size": 32, "dataset": "none"}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"quantization_config": asked}))
+    why = "cpu cannot compute" if method == "fp8" else "does not load here as it is: "
+    with pytest.raises(Unavailable, match=f"is quantized by {method}, which {why}"):
+        opened("eager", text=str(tmp_path)).prepare()
+
+
+@pytest.mark.parametrize("variant", ["bnb-int8", "bnb-nf4"])
+def test_a_quantized_checkpoint_is_read_back_quantized(opened, tmp_path, variant):
+    pytest.importorskip("bitsandbytes")
+    model = opened(variant)
+    model.generate(PROMPTS, max_new_tokens=2)
+    model.module.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    again = opened("eager", text=str(tmp_path))
+    tokens = again.generate(PROMPTS, max_new_tokens=4).token_ids
+    assert tokens == model.generate(PROMPTS, max_new_tokens=4).token_ids
+    assert again.facts.quantization == "bitsandbytes"
+    assert again.facts.weight_bytes == pytest.approx(model.facts.weight_bytes, rel=0.01)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize(
     "variant", ["fp16", "bf16", "tf32", "sdpa:flash", "sdpa:efficient", "sdpa:math", "flex_attention"]
 )
+@pytest.mark.filterwarnings("ignore:_compile flag:DeprecationWarning")  # transformers calls torch so for flex
 def test_reading_on_cuda(opened, variant):
-    model = opened(variant, CUDA, "random:llama-tiny?hidden_size=256")
+    model = opened(variant, CUDA, "random:llama-tiny?hidden_size=256&num_key_value_heads=4")
     assert model.generate(PROMPTS[:1], max_new_tokens=4).new_tokens == 4
     model.ran()
+
+
+@pytest.mark.gpu
+def test_a_kernel_that_cannot_share_keys_says_so(opened):
+    with pytest.raises(Unsupported, match="4 heads and 2 of keys on cuda:0"):
+        opened("sdpa:efficient", CUDA).prepare()
 
 
 @pytest.mark.gpu

@@ -41,7 +41,7 @@ def command(record: Record) -> str:
 def typeset(text: str) -> str:
     """What the words of the terminal, which are ASCII, look like on a page: a minus, a times, an arrow, `to`."""
     text = re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", text).replace(" -> ", " \N{RIGHTWARDS ARROW} ")
-    return re.sub(r"(?<=\d)x (?=\w)", "\N{MULTIPLICATION SIGN} ", re.sub(r"(?<=\d)\.\.(?=\W?\d)", " to ", text))
+    return re.sub(r"(?<=\d)x(?=[ ,;)]|$)", "\N{MULTIPLICATION SIGN}", re.sub(r"(?<=\d)\.\.(?=\W?\d)", " to ", text))
 
 
 def linked(row: Row, said: str, inner: str) -> str:

@@ -106,10 +106,10 @@ def _row(verdict: Verdict, of: Verdicts, scale: Scale, ids: Mapping[str, str]) -
 
 
 def seen(verdict: Verdict) -> str:
-    """The smallest change that would have been seen; beyond twice its number says nothing."""
+    """The smallest change that would have been seen; a change of more than the value itself is none to speak of."""
     if verdict.detectable is None or said.is_score(verdict) or verdict.detectable <= 1:
         return f"would have seen {said.detectable(verdict)}"
-    return "too noisy: not even twice as long would have been seen"
+    return "too noisy to tell"
 
 
 def _not_judged(verdicts: Iterable[Verdict]) -> Iterable[dict[str, str]]:

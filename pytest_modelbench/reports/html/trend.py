@@ -12,6 +12,7 @@ from ...changepoints import change_points, levels
 from ...groups import Row
 from ...quantity import quantity_text, unit_for, visible
 from ...results import Results
+from ...stats import quantile_of_sorted
 from ...svg import BOTTOM, LEFT, RIGHT, TOP, Scale, chart, padded, readable, x_text, y_axis
 from .compare import name, row_id
 
@@ -71,11 +72,14 @@ def _drawn(row: Row, sessions: Sequence[_Session], changes: Sequence[int]) -> di
     steps = levels([session.seconds for session in sessions], changes)
     said = [_step(sessions, steps, at) for at in range(1, len(steps))]
     few = f"{len(sessions)} sessions: points only." if len(sessions) < LEAST_SESSIONS else ""
+    low, high = _reach(sessions)
+    beyond = sum(not low <= session.seconds <= high for session in sessions)
+    wild = [f"{beyond:,} lie{'s' if beyond == 1 else ''} beyond the chart."] if beyond else []
     return {
         "id": row_id(row),
         "name": name(row.record),
         "svg": Markup(_chart(sessions, steps if not few else [])),
-        "said": few or " ".join([f"{len(sessions):,} sessions.", *(said or ["No change."])]),
+        "said": few or " ".join([f"{len(sessions):,} sessions.", *(said or ["No change."]), *wild]),
     }
 
 
@@ -90,10 +94,7 @@ def _step(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]],
 def _chart(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]]) -> str:
     values = [session.seconds for session in sessions]
     unit = unit_for("seconds", values)
-    middle, reach = median(values), max(max(values) - min(values), 0.05 * median(values))
-    # the medians fill the chart; spreads that go beyond are cut, or one noisy machine would flatten every change
-    low, high = max(min(*values, middle - reach / 2), 0.0), max(*values, middle + reach / 2)
-    low, high = padded(low, high)
+    low, high = _reach(sessions)
     x, y = Scale(1, len(sessions), LEFT + 6, RIGHT - 6), Scale(low, high, BOTTOM, TOP)
     parts = [y_axis(y, low, high, unit)]
     if len(sessions) <= _WHISKERS:
@@ -103,7 +104,7 @@ def _chart(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]]
         if place:
             worse = "slower" if middle > steps[place - 1][2] else "faster"
             parts.append(f'<path class="change v-{worse}" d="M{x(start + 0.5):.1f} {TOP}V{BOTTOM}"/>')
-    dots = "".join(f"M{x(at):.1f} {y(value):.1f}h0" for at, value in enumerate(values, 1))
+    dots = "".join(f"M{x(at):.1f} {y(value):.1f}h0" for at, value in enumerate(values, 1) if low <= value <= high)
     parts.append(f'<path class="dots" d="{dots}"/>')
     parts.append(x_text([(1, "1"), (len(sessions), f"session {len(sessions):,}")], x))
     labels = escape("|".join(visible(session.label).replace("|", "/") for session in sessions))
@@ -113,6 +114,16 @@ def _chart(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]]
         "".join(parts),
         axes=readable(x, y, (unit_for("", []), unit), ("session", "")) + f' data-labels="{labels}"',
     )
+
+
+def _reach(sessions: Sequence[_Session]) -> tuple[float, float]:
+    """The axis: the medians of all but the wildest sessions, which would flatten every change; spreads are cut."""
+    ordered = sorted(session.seconds for session in sessions)
+    ends = quantile_of_sorted(ordered, 0.03), quantile_of_sorted(ordered, 0.97)
+    room = max(ends[1] - ends[0], 0.05 * median(ordered))
+    low, high = max(ordered[0], ends[0] - room), min(ordered[-1], ends[1] + room)
+    middle = median(ordered)
+    return padded(min(low, max(middle - room / 2, 0.0)), max(high, middle + room / 2))
 
 
 def _whiskers(sessions: Sequence[_Session], x: Scale, y: Scale, low: float, high: float) -> Iterable[str]:

@@ -62,7 +62,7 @@ def hold_to(model: Model, session: Any) -> None:
 def _quantized(model: Model, path: Path) -> Path:
     import onnxruntime
 
-    key = cache.key("ort-int8-1", onnxruntime.__version__, path.parent.name)
+    key = cache.key("ort-int8-2", onnxruntime.__version__, path.parent.name)
     folder = cache.made_once("onnx", key, lambda place: quantize(path, place / "model.onnx"))
     model.exported_to = folder
     size = sum(file.stat().st_size for file in folder.iterdir())
@@ -78,9 +78,24 @@ def quantize(path: Path, to: Path) -> None:
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own deprecated calls of onnx
         folded = Path(place) / "folded.onnx"
-        quant_pre_process(path, folded, skip_symbolic_shape=True, save_as_external_data=True)
+        quant_pre_process(path, folded, skip_symbolic_shape=True, skip_onnx_shape=True, save_as_external_data=True)
+        _forget_shapes(folded)
         quantize_dynamic(
-            folded, to, op_types_to_quantize=list(QUANTIZED), weight_type=QuantType.QInt8, use_external_data_format=True
+            folded,
+            to,
+            op_types_to_quantize=list(QUANTIZED),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            use_external_data_format=True,
         )
     for file in to.parent.iterdir():
         file.chmod(0o644)  # onnx writes through a temporary file of its owner's; a cache may be shared
+
+
+def _forget_shapes(path: Path) -> None:
+    """Take noted shapes out of a file: those of weights that were transposed are wrong after folding, and refused."""
+    import onnx
+
+    proto = onnx.load(path, load_external_data=False)
+    del proto.graph.value_info[:]
+    onnx.save(proto, path)
