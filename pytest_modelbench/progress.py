@@ -34,6 +34,7 @@ def progress_of(config: pytest.Config, benches: list[str]) -> Progress:
         past_seconds=past,
         remember_in=(lambda seconds: cache.set(_PAST_SECONDS, seconds)) if cache else (lambda seconds: None),
         waiting=list(benches),
+        in_turn=config.stash[SESSION].settings.against is None,
     )
 
 
@@ -65,9 +66,12 @@ class Progress:
         past_seconds: Mapping[str, float],
         remember_in: Callable[[dict[str, float]], None],
         waiting: list[str],
+        in_turn: bool = True,
     ) -> None:
         self.writer, self.live, self.uncaptured, self.past_seconds = writer, live, uncaptured, past_seconds
         self.remember_in, self.waiting = remember_in, waiting
+        #: Whether benches run one after the other; pairs visit all of them again and again, and tell the time left.
+        self.in_turn = in_turn
         self.done_seconds: dict[str, float] = {}
         self._written_at = self._started_at = monotonic()
         self._line_open = False
@@ -112,7 +116,7 @@ class Progress:
         return max(running - (monotonic() - self._started_at), 0.0) + sum(others)
 
     def _left(self) -> str:
-        seconds = self.left_seconds()
+        seconds = self.left_seconds() if self.in_turn else None
         if not seconds:  # unknown, or the last bench takes longer than it did
             return ""
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
