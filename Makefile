@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEBIAN := miscfiles wordnet-base pocketsphinx-testdata
 
 # One thread: on busy shared cores two were measured 10 to 20 times slower than one, and one compares across machines.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install bench benchmarks report-demo test lint types tests chromium gpu clean
+.PHONY: help install bench benchmarks report-demo test lint types tests chromium debian gpu clean
 
 help:
 	@echo "make bench   run the Llama benches on the CPU: pytest benches/ -k llama --device cpu"
@@ -45,7 +46,7 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-tests: $(INSTALLED) chromium
+tests: $(INSTALLED) chromium debian
 	$(BIN)/python -m pytest tests -m "not gpu"
 
 # The page is tested in a real browser: Debian's, fetched where there is none and root may install it.
@@ -53,6 +54,12 @@ chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } \
 	|| echo "no Chromium here, and none could be installed: the tests of the page will be skipped"
+
+# Real texts and speech that Debian ships; the same where there is no root: their tests say what they lack, and are skipped.
+debian:
+	@dpkg -s $(DEBIAN) >/dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends $(DEBIAN); } \
+	|| echo "$(DEBIAN): not here, and could not be installed: their tests will be skipped"
 
 gpu:
 	PYTHON=$(PYTHON) bash tests/gpu.sh

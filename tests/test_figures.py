@@ -115,6 +115,16 @@ def test_perplexity_of_the_constitution(smollm2):
     is_as_expected("perplexity, Constitution", variant, value)
 
 
+def test_capitals(smollm2):
+    variant, model = smollm2
+    if ("contains, capitals", variant) not in FIGURES:
+        pytest.skip("told for the variants that bench_llama runs")
+    capitals = data("package:countryinfo#capitals", limit=12)
+    texts = model.generate(list(capitals.inputs), max_new_tokens=12).texts
+    score = judge(Catalog().metric("contains"), texts, capitals.references)["contains"]
+    is_as_expected("contains, capitals", variant, score.value)
+
+
 def test_multiple_choice(smollm2):
     variant, model = smollm2
     if ("accuracy, questions", variant) not in FIGURES:
