@@ -1,4 +1,5 @@
-"""P9: what sampling costs the rounds: windows of the same rounds, with the sampling process at work and without.
+"""P9: what sampling costs the rounds: windows of the same rounds, with the sampling process at work and without;
+and what it takes to start and to stop it around them.
 
 A pair is on, off, off, on. A window holds a quarter of a second of rounds of a millisecond: on the CPU of a loop that
 counts, on a CUDA device of matrix products. Compared are the windows' medians.
@@ -7,6 +8,7 @@ counts, on a CUDA device of matrix products. Compared are the windows' medians.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from statistics import median
 from time import perf_counter
@@ -37,10 +39,13 @@ def figures(quick: bool) -> Iterator[Figure]:
             for _ in range(1 if quick else 80):
                 seconds = [_window(call, sampling if on else None) for on in (True, False, False, True)]
                 pairs.append(((seconds[0] + seconds[3]) / (seconds[1] + seconds[2]) - 1) * 100)
+            around = [_start_and_stop(sampling) for _ in range(2 if quick else 40)]
         finally:
             sampling.close()
     ours, interval = middle(pairs)
     yield Figure(f"P9 sampling the device, more than a round without ({device.kind})", "%", ours, 0.3, interval)
+    ours, interval = middle(around)
+    yield Figure(f"starting the sampler for a measurement, and stopping it ({device.kind})", "ms", ours, None, interval)
 
 
 def _window(call: Callable[[], None], sampling: Any) -> float:
@@ -54,6 +59,17 @@ def _window(call: Callable[[], None], sampling: Any) -> float:
     if sampling:
         sampling.stop()
     return median(found)
+
+
+def _start_and_stop(sampling: Any) -> float:
+    """Milliseconds that a measurement waits for the sampling process."""
+    started = perf_counter()
+    sampling.start()
+    began = perf_counter()
+    time.sleep(0.05)  # what is measured in between is not waited for
+    ended = perf_counter()
+    sampling.stop()
+    return (began - started + perf_counter() - ended) * 1e3
 
 
 def _counting() -> Callable[[], None]:

@@ -9,7 +9,8 @@ from pytest_modelbench.reports.html import html
 from pytest_modelbench.results import Results
 
 
-@pytest.fixture(scope="session")
+# Not a session's: until it ends, this thread has a running event loop, in which asyncio.run of another test fails.
+@pytest.fixture(scope="module")
 def chromium():
     """The running browser. Without one the tests skip, or fail where MODELBENCH_NEEDS_CHROMIUM is set, as in CI."""
     names = (os.environ.get("CHROME_PATH", ""), "chromium", "chromium-browser", "google-chrome")

@@ -94,7 +94,6 @@ def test_a_cuda_device_comes_near_its_sheet(dtype, tmp_path):
             name, cost.dtype, f"{found.flops_per_second:.4g} FLOP/s, {found.bytes_per_second:.4g} B/s, {seconds:.2f} s"
         )
         assert torch.cuda.memory_reserved(device.index) < 2**27, "all was given back but cuBLAS's workspace"
-    assert seconds < 4, "two, and what CUDA takes to start"
     if cost.datasheet_flops_per_second:
         assert 0.4 < found.flops_per_second / cost.datasheet_flops_per_second < 1.05
         assert 0.6 < found.bytes_per_second / cost.datasheet_bytes_per_second < 1.05

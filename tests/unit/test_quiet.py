@@ -116,19 +116,6 @@ def test_work_of_two_kinds_never_overlaps_and_nobody_starves(tmp_path, kinds):
     assert all(one == other for one, other in together)
 
 
-def test_alone_it_costs_next_to_nothing(tmp_path):
-    quiet = Quiet(pytest.fail, tmp_path)
-    quiet.begin("set-up", "bench")
-    seconds = []
-    for _ in range(100):
-        began = time.perf_counter()
-        quiet.begin("timing-cpu", "bench")
-        quiet.begin("set-up", "bench")
-        seconds.append(time.perf_counter() - began)
-    quiet.leave()
-    assert sorted(seconds)[50] < 1e-4  # the target for all fixtures of a bench
-
-
 def test_a_lease_says_which_bench_holds_the_device(tmp_path):
     code = f"""
 import sys

@@ -91,24 +91,6 @@ def test_windows_do_not_mix_and_nothing_is_sampled_between_them():
     assert max(gaps) < 0.2e9
 
 
-def test_stop_and_start_cost_little():
-    """Medians, since the host is shared: 0.3 ms each where it is idle."""
-    starts, stops = [], []
-    with sampled(hertz=10) as sampling:
-        sampling.start()
-        sampling.stop()
-        for _ in range(20):
-            began = time.perf_counter()
-            sampling.start()
-            starts.append(time.perf_counter() - began)
-            time.sleep(0.01)
-            began = time.perf_counter()
-            sampling.stop()
-            stops.append(time.perf_counter() - began)
-    assert sorted(stops)[10] < 0.005
-    assert sorted(starts)[10] < 0.005
-
-
 def test_stop_without_start_is_an_empty_window():
     with sampled() as sampling:
         assert sampling.stop() == ()
@@ -354,15 +336,12 @@ def test_a_window_of_a_gpu(tmp_path):
                 for _ in range(50):
                     a @ a
                 device.synchronise()
-            began = time.perf_counter()
             series = [one for one in sampling.stop() if one.sampler == "nvml"]
-            stop_seconds = time.perf_counter() - began
     assert sampling.problems == ()
-    print({one.name: (one.unit, one.values) for one in series}, "stop took", stop_seconds)
+    print({one.name: (one.unit, one.values) for one in series})
     read = by_name(series)
     assert read["memory_used_bytes"].values[-1] > a.numel() * 2
     assert len(read["memory_used_bytes"].values) >= 10
-    assert stop_seconds < 0.1
     if "MIG" in device.uuid:
         return
     assert max(read["gpu_busy_ratio"].values) > 0.5
