@@ -58,7 +58,8 @@ class Measure:
     #: Called when what only a first call does (it compiles, it loads) is done: other processes keep quiet until the
     #: bench ends. Before the warm-up, so that nothing cools down while they finish.
     quiet: Callable[[], None] = lambda: None
-    #: Asked once the call is warm, before anything is timed: raises Fallback when something else ran than was asked.
+    #: Asked once the call is warm, before anything is timed, or once it has run where nothing is: raises Fallback when
+    #: something else ran than was asked.
     prove: Callable[[], None] = lambda: None
     #: Given the call after its rounds: a timed block of so many calls, and the seconds of one.
     afterwards: Callable[[Callable[[int], float], float], None] = lambda block, each_seconds: None
@@ -103,6 +104,8 @@ class Measure:
                 )
                 if clocks:
                     run.tokens = _token_times(clocks, output)
+            else:
+                self.prove()
         run.output, run.outputs = output, [output]
         look_at_tokens(run)
         return run
@@ -121,6 +124,7 @@ class Measure:
             for thing in things:
                 run.outputs.append(f(thing))
                 _refuse_lazy(self.bench, f, run.outputs[-1])
+            self.prove()
         else:
             with _steady_gc():
                 first, output = self._round(partial(f, things[0]), 1)
@@ -172,6 +176,8 @@ class Measure:
                             stamps.append(times_ns)
                 run.timing = rounds.timing("stream", 1, 2, first, timer_seconds, run.notes)
                 run.tokens = _stream_times(stamps, items)
+            else:
+                self.prove()
         run.output, run.outputs = items, [items]
         if asked is not None:
             say_truncated(run, sum(map(_entries, items)), asked * _sequences(items))

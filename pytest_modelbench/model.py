@@ -94,7 +94,7 @@ class Model:
         return {}
 
     def ran(self) -> None:
-        """Refresh the facts that only a run can prove; called after the timed part.
+        """Refresh the facts that only a run can prove; called once the call is warm, before it is timed.
 
         Raises Fallback when something else ran than was asked for.
         """

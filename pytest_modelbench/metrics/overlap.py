@@ -121,7 +121,8 @@ def rouge(
 def meteor(predictions: Sequence[str], references: Sequence[Any], option: str = "wordnet") -> list[float]:
     """METEOR, which also takes words of one stem and synonyms for equal. Banerjee & Lavie 2005, by nltk.
 
-    Synonyms are WordNet's, where nltk has downloaded it; `meteor:stems` does without. Of several references the best
+    Synonyms are WordNet's, where nltk has downloaded it; `meteor:stems` does without. nltk looks them up by the
+    stem, so it finds those of words that are their own stem (car, not automobile). Of several references the best
     counts. Words are cut at white space.
     """
     from nltk.translate.meteor_score import meteor_score

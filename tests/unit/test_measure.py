@@ -225,6 +225,21 @@ def test_once_runs_one_time_and_times_nothing(measure, events):
     assert "watch" not in events
 
 
+@pytest.mark.parametrize("way", ["call", "each", "stream"])
+@pytest.mark.parametrize("once", [True, False])
+def test_what_ran_is_proven_once_after_it_ran(measure, events, way, once):
+    measure.once, measure.rounds = once, 2
+    measure.prove = lambda: events.append("prove")
+    {
+        "call": lambda: measure(events.append, "work"),
+        "each": lambda: measure.each(events.append, ["work"]),
+        "stream": lambda: measure.stream(lambda: iter([events.append("work")])),
+    }[way]()
+    assert events.count("prove") == 1
+    assert "work" in events[: events.index("prove")]
+    assert ("watch" in events[: events.index("prove")]) is False
+
+
 def test_gc_is_off_inside_rounds_and_on_again_after(measure):
     seen = set()
     measure.rounds = 3

@@ -1,7 +1,9 @@
 """Each metric agrees with its reference library or a value computed by hand, and its items make up the score."""
 
 import math
+import os
 import random
+import shutil
 import warnings
 from pathlib import Path
 
@@ -204,6 +206,40 @@ def test_meteor_without_synonyms_by_hand():
     found = score("meteor:stems", ["the cat sat on mat"], ["the cat sat on a mat"])
     assert found.value == pytest.approx(5 / 6 / (0.9 + 0.1 * 5 / 6) * (1 - 0.5 * (2 / 5) ** 3))
     assert score("meteor:stems", ["dogs"], ["dog"]).value == pytest.approx(0.5), "one stem; one chunk of one word"
+
+
+DEBIAN_WORDNET = Path(os.environ.get("MODELBENCH_DEBIAN", "/")) / "usr/share/wordnet"
+
+
+@pytest.fixture
+def wordnet(tmp_path, monkeypatch):
+    """WordNet 3.0 as Debian ships it, in the folders that nltk looks in."""
+    nltk = pytest.importorskip("nltk")
+    if not (DEBIAN_WORDNET / "data.noun").exists():
+        pytest.skip("no WordNet here: apt-get install wordnet-base")
+    from nltk.corpus.reader import CorpusReader, WordNetCorpusReader
+    from nltk.corpus.util import LazyCorpusLoader
+
+    here = tmp_path / "corpora/wordnet"
+    shutil.copytree(DEBIAN_WORDNET, here)
+    # which Debian has elsewhere: the 45 files the words were written in, and keys of senses; synonyms ask for neither
+    (here / "index.sense").touch()
+    (here / "lexnames").write_text("".join(f"{number:02}\tfile{number}\t1\n" for number in range(45)))
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    languages = LazyCorpusLoader("omw-2.0", CorpusReader, r".*/wn-data-.*\.tab")  # absent, as after download of the one
+    reader = LazyCorpusLoader("wordnet", WordNetCorpusReader, languages)
+    monkeypatch.setattr(nltk.corpus, "wordnet", reader)
+    yield
+    for file in reader._data_file_map.values():  # which nltk leaves open
+        file.close()
+
+
+def test_meteor_with_synonyms_by_hand(wordnet):
+    said, true = "the auto stands here", "the car stands here"
+    # every word is there, in one chunk: P = R = F = 1, penalty .5·(1/4)³; without synonyms three of four, in two chunks
+    assert score("meteor", [said], [true]).value == pytest.approx(1 - 0.5 * (1 / 4) ** 3)
+    assert score("meteor:stems", [said], [true]).value == pytest.approx(0.75 * (1 - 0.5 * (2 / 3) ** 3))
+    assert score("meteor", ["the cow stands here"], [true]).value == pytest.approx(0.75 * (1 - 0.5 * (2 / 3) ** 3))
 
 
 def test_meteor_says_what_it_lacks(monkeypatch):
