@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .device import Device
     from .parity import Witness
+    from .settings import Settings
     from .source import Source
 
 
@@ -33,6 +34,11 @@ class Model:
     #: Reads weights: `load(options) -> module`; given by the family that opened the source.
     load: Callable[[dict[str, Any]], Any]
     facts: ModelFacts
+    #: Its configuration, and what it was opened with, for who opens it again in another process.
+    config: dict[str, Any] = field(default_factory=dict)
+    settings: Settings | None = None
+    #: The variants that it runs by, in their order.
+    applied: list[str] = field(default_factory=list)
     #: What variants asked of the loading, by option.
     load_options: dict[str, Any] = field(default_factory=dict)
     #: Applied to what was loaded, in their order: quantizers, replaced layers.

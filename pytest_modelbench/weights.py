@@ -49,10 +49,16 @@ def _all(module: Any) -> Iterator[Any]:
 
 
 def _inside(tensor: Any) -> Iterator[Any]:
-    """A tensor, or the ones that it is made of (torchao's say so as torch.compile wants to know it)."""
+    """A tensor, or the ones that it is made of (torchao's say so as torch.compile wants to know it).
+
+    A tensor split over ranks is made of this rank's part, and of what says where the others are.
+    """
+    import torch
+
     if hasattr(tensor, "__tensor_flatten__"):
-        for name in tensor.__tensor_flatten__()[0]:
-            yield from _inside(getattr(tensor, name))
+        parts = (getattr(tensor, name) for name in tensor.__tensor_flatten__()[0])
+        for part in parts:
+            yield from _inside(part) if isinstance(part, torch.Tensor) else ()
     else:
         yield tensor
 

@@ -47,7 +47,8 @@ def read_module(
 
     options = with_dtype(options, where)
     if not {"device_map", "quantization_config"} & set(options):  # those say themselves where and how small
-        check_room(stored_numbers(folder) * options["dtype"].itemsize, where, source)
+        ranks = options["distributed_config"].tp_size if "distributed_config" in options else 1
+        check_room(stored_numbers(folder) * options["dtype"].itemsize // ranks, where, source)
     try:
         with quietly():
             module, report = kind.from_pretrained(

@@ -1,0 +1,129 @@
+"""Group: the processes that compute one model together, as torch.distributed knows them.
+
+They meet at a file, so that no port of the host is opened for it and no other session can meet them by chance.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+from ..errors import Unsupported
+
+#: What carries a collective from rank to rank, by the kind of their devices.
+BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+# Chosen here: between calls no rank is in a collective, so one that lives is met within a step's time; its first one
+# may have to compile or to find its kernels on a slow disk.
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Seat:
+    """The place of a rank in its group."""
+
+    rank: int
+    of: int
+    #: torch's name of its device: `cpu`, `cuda:1`.
+    device: str
+    backend: str
+    #: The file at which the ranks of the group meet.
+    meeting: str
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} on {self.device}"
+
+
+def join(seat: Seat) -> None:
+    """Take a seat, and wait until all are taken. Raises Unsupported where this process is in a group already."""
+    import torch
+    from torch import distributed
+
+    if distributed.is_initialized():
+        raise Unsupported(
+            "variant 'tensor-parallel' starts the ranks itself, and torch.distributed is in a group already: "
+            "run pytest without torchrun, or close the model before"
+        )
+    store = distributed.FileStore(seat.meeting, seat.of)
+    device = None if seat.device == "cpu" else torch.device(seat.device)
+    # gloo's connections stay on this host; left alone they go by the host's name, which need not resolve. An NCCL
+    # that waits for a lost rank shall be given up, not end the process, which is the bench's.
+    with _variables(GLOO_SOCKET_IFNAME=_loopback(), TORCH_NCCL_ASYNC_ERROR_HANDLING="2"):
+        distributed.init_process_group(
+            seat.backend,
+            store=store,
+            rank=seat.rank,
+            world_size=seat.of,
+            timeout=timedelta(seconds=PATIENCE_SECONDS),
+            device_id=device,
+        )
+
+
+def give_up() -> None:
+    """Let every collective that waits return or raise, because a rank is lost; from any thread."""
+    from torch import distributed
+
+    if distributed.is_initialized() and distributed.get_backend() != "gloo":  # gloo sees a lost rank by itself
+        distributed.group.WORLD.abort()
+
+
+def leave() -> None:
+    """Give the seat back; nothing where none was taken."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def reading(seat: Seat) -> Iterator[None]:
+    """While transformers reads a rank's part: it takes the device from the variable that torchrun sets."""
+    with _variables(LOCAL_RANK=seat.device.partition(":")[2] or "0"):
+        yield
+
+
+def in_a_collective(trace: TracebackType | None) -> bool:
+    """Whether an error was raised by what ranks do together, to judge by its traceback."""
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("torch.distributed"):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def version_of(backend: str) -> str:
+    """A backend with its version, where it has one: `nccl 2.28.9`."""
+    if backend != "nccl":
+        return backend
+    import torch
+
+    return f"nccl {'.'.join(map(str, torch.cuda.nccl.version()))}"
+
+
+@contextmanager
+def _variables(**values: str | None) -> Iterator[None]:
+    """Variables of the environment for a while, those that the user set left alone but for torchrun's."""
+    wanted: dict[str, Any] = {
+        name: value for name, value in values.items() if value and (name == "LOCAL_RANK" or name not in os.environ)
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _loopback() -> str | None:
+    """The interface of this host alone, where the system tells its name."""
+    names = [name for _, name in getattr(socket, "if_nameindex", list)()]
+    return next((name for name in ("lo", "lo0") if name in names), None)
