@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .device import Device
+    from .memory import Elsewhere
     from .parity import Witness
     from .settings import Settings
     from .source import Source
@@ -45,6 +46,8 @@ class Model:
     changes: list[Callable[[Any], Any]] = field(default_factory=list)
     #: Run at close, last first: sessions, temporary folders.
     closers: list[Callable[[], None]] = field(default_factory=list)
+    #: The processes that compute for it beside this one, whose memory counts too.
+    elsewhere: Elsewhere | None = None
     #: Given by variants whose runtime starts at the first call: what compiled, which provider ran.
     proofs: list[Callable[[], None]] = field(default_factory=list)
     #: The folder of the cache with what a variant exported.

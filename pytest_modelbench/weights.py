@@ -40,6 +40,12 @@ def weight_bytes(module: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors(module))
 
 
+def held(tensor: Any) -> tuple[int, int]:
+    """Where the numbers of a tensor lie, and how many bytes they are; of one split over ranks, this rank's part."""
+    parts = list(_inside(tensor))
+    return parts[0].data_ptr(), sum(part.numel() * part.element_size() for part in parts)
+
+
 def _all(module: Any) -> Iterator[Any]:
     for tensor in (*module.parameters(), *module.buffers()):
         yield from _inside(tensor)

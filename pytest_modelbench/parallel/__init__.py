@@ -32,6 +32,7 @@ from .group import Seat
 
 if TYPE_CHECKING:
     from ..device import Device
+    from ..record import Memory
     from ..settings import Settings
 
 # Chosen here: to start Python and import torch and transformers takes 5 to 20 s, on a slow disk minutes.
@@ -201,6 +202,15 @@ class Ranks:
         """What each other rank answers, between calls."""
         self.tell(*message)
         return [self._answer(other, ANSWER_SECONDS, f"does not answer {message[0]!r}") for other in self._others]
+
+    def forget(self) -> None:
+        """Have the others forget their memory's peaks."""
+        if not self.ended:
+            self.tell("forget")
+
+    def peaks(self) -> list[tuple[str, Memory]]:
+        """The device of each other, and the memory that it took since; none when they were lost."""
+        return [] if self.ended else list(zip(self.devices[1:], (s["memory"] for s in self.ask("state")), strict=True))
 
     # -- what they say
 

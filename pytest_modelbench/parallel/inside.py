@@ -80,15 +80,16 @@ class _Rank:
 
         import torch
 
+        from pytest_modelbench.memory import Peaks
         from pytest_modelbench.parallel import group
-        from pytest_modelbench.parallel.parts import opened, part_of
+        from pytest_modelbench.parallel.parts import opened, part_of, split_layers
 
         if opening.threads is not None:
             torch.set_num_threads(opening.threads)
         held.callback(group.leave)
         self.model = opened(seat, opening, held)
-        self.device = opening.device
         self.part = part_of(self.model)
+        self._peaks, self._split_layers = Peaks(opening.device), split_layers
         self.calls, self._made, self._prompts = 0, sha256(), None
         gc.collect()
         gc.freeze()  # as rounds do: a collection that looks at all of transformers would hold up the other ranks
@@ -100,7 +101,7 @@ class _Rank:
             if what == "end":
                 return
             if what == "forget":
-                self._forget()
+                self._peaks.start()
             elif what == "state":
                 yield "state", self._state()
             else:
@@ -123,24 +124,15 @@ class _Rank:
     def _note(self, tokens: Any) -> None:
         self._made.update(repr(tokens).encode())
 
-    def _forget(self) -> None:
-        if self.device.kind == "cuda":
-            import torch
-
-            torch.cuda.reset_peak_memory_stats(self.device.index)
-
     def _state(self) -> dict[str, Any]:
         """How many calls were made, what tokens the last one made, and the memory taken since `forget`."""
-        import psutil
-
-        state = {"calls": self.calls, "tokens": self._made.hexdigest(), **self.part}
-        state["process_bytes"] = psutil.Process().memory_info().rss
-        if self.device.kind == "cuda":
-            import torch
-
-            state["allocated_bytes"] = torch.cuda.max_memory_allocated(self.device.index)
-            state["reserved_bytes"] = torch.cuda.max_memory_reserved(self.device.index)
-        return state
+        return {
+            **self.part,
+            "calls": self.calls,
+            "tokens": self._made.hexdigest(),
+            "memory": self._peaks.read(),
+            "layers_split": len(self._split_layers(self.model.module)),
+        }
 
 
 if __name__ == "__main__":

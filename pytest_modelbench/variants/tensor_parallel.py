@@ -50,6 +50,7 @@ def tensor_parallel(model: Model, option: str | None = None) -> Model:
     _check_plan(model.config, len(devices), model.source.text)
     ranks = Ranks([device.torch_name for device in devices], BACKENDS[model.device.kind])
     model.closers.append(ranks.end)
+    model.elsewhere = ranks
     model.load = partial(_load, text, ranks, devices, model.load)
     noted = partial(_note, text, ranks)
     text.decoder = decoder = RanksDecoder(model, ranks, _torch_decoder, noted)
@@ -191,6 +192,7 @@ def _note(model: Any, ranks: Ranks) -> None:
             f"asked for tensor-parallel, each rank would compute all of {type(model.module).__name__}: transformers' "
             "plan met none of its layers; leave 'tensor-parallel' out for it"
         )
+    _share_work(model, parts)
     split, linear = split_layers(model.module), linear_layers(model.module)
     backend = version_of(ranks.backend)
     where = (
@@ -211,6 +213,14 @@ def _note(model: Any, ranks: Ranks) -> None:
             for seat, part in zip(ranks.seats, parts, strict=True)
         ),
     )
+
+
+def _share_work(model: Any, parts: list[dict[str, Any]]) -> None:
+    """Count what all ranks read, beside what all of their devices can do; ranks on a CPU share the one."""
+    if model.work is None or model.work.sizes is None:
+        return
+    model.work.sizes = replace(model.work.sizes, read_bytes=sum(part["read_bytes"] for part in parts))
+    model.work.devices = len(parts) if model.device.kind != "cpu" else 1
 
 
 def _prove(model: Any, ranks: Ranks, decoder: RanksDecoder) -> None:
