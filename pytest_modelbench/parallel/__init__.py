@@ -135,11 +135,16 @@ class Ranks:
             threading.Thread(target=self._listen, args=(other,), name=f"modelbench-{seat.rank}", daemon=True).start()
 
     def join(self, openings: Sequence[Opening]) -> None:
-        """Take the first seat when the others are there for theirs; they go on to open their parts, one for each."""
-        for other in self._others:
-            self._answer(other, START_SECONDS, "did not start")
+        """Take the first seat when the others are ready for theirs, each with its opening; then they read their parts.
+
+        What can go wrong goes wrong before: who waits at the meeting waits long.
+        """
         for other, opening in zip(self._others, openings, strict=True):
+            self._answer(other, START_SECONDS, "did not start")  # it hears nothing before it says so
             other.child.tell("open", other.seat, opening)
+        for other in self._others:
+            self._answer(other, START_SECONDS, "did not open its model")
+        self.tell("join")
         with self.together():
             group.join(self.seats[0])
             self._joined = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,16 +40,25 @@ class Seat:
         return f"rank {self.rank} on {self.device}"
 
 
-def join(seat: Seat) -> None:
-    """Take a seat, and wait until all are taken. Raises Unsupported where this process is in a group already."""
-    import torch
+def check_free() -> None:
+    """Raise Unsupported where ranks cannot meet: torch lacks what they meet by, or this process is in a group."""
     from torch import distributed
 
+    if not distributed.is_available():
+        raise Unsupported("variant 'tensor-parallel' needs torch.distributed, which this torch was built without")
     if distributed.is_initialized():
         raise Unsupported(
             "variant 'tensor-parallel' starts the ranks itself, and torch.distributed is in a group already: "
             "run pytest without torchrun, or close the model before"
         )
+
+
+def join(seat: Seat) -> None:
+    """Take a seat, and wait until all are taken."""
+    import torch
+    from torch import distributed
+
+    hook = sys.excepthook  # torch puts its own there, which writes the rank before each line
     store = distributed.FileStore(seat.meeting, seat.of)
     device = None if seat.device == "cpu" else torch.device(seat.device)
     # gloo's connections stay on this host; left alone they go by the host's name, which need not resolve. An NCCL
@@ -62,6 +72,7 @@ def join(seat: Seat) -> None:
             timeout=timedelta(seconds=PATIENCE_SECONDS),
             device_id=device,
         )
+    sys.excepthook = hook
 
 
 def give_up() -> None:
@@ -76,7 +87,7 @@ def leave() -> None:
     """Give the seat back; nothing where none was taken."""
     from torch import distributed
 
-    if distributed.is_available() and distributed.is_initialized():
+    if distributed.is_initialized():
         distributed.destroy_process_group()
 
 

@@ -49,14 +49,16 @@ def main() -> None:
         os._exit(1)
 
     sys.excepthook = raised
-    import torch  # noqa: F401  the long part of a start, which the first rank waits for
+    say("here", {})
+    import torch  # noqa: F401  the long part of a start, beside what the first rank does
     import transformers  # noqa: F401
 
-    say("here", {})
     _, seat, opening = told.get()
     held = ExitStack()  # not let go where something is raised: that could wait for the others, who are to be told
     rank = _Rank(seat, opening, held)
-    say("open", rank.part)
+    say("opened", {})
+    told.get()
+    say("read", rank.joined())
     for answer in rank.obey(told):
         say(*answer)
     held.close()
@@ -76,23 +78,31 @@ class _Rank:
     """A rank with its part of the model."""
 
     def __init__(self, seat: Any, opening: Any, held: ExitStack) -> None:
-        import gc
-
         import torch
 
         from pytest_modelbench.memory import Peaks
-        from pytest_modelbench.parallel import group
-        from pytest_modelbench.parallel.parts import opened, part_of, split_layers
+        from pytest_modelbench.parallel.parts import opened
 
         if opening.threads is not None:
             torch.set_num_threads(opening.threads)
-        held.callback(group.leave)
+        self._seat, self._held = seat, held
         self.model = opened(seat, opening, held)
-        self.part = part_of(self.model)
-        self._peaks, self._split_layers = Peaks(opening.device), split_layers
+        self._peaks = Peaks(opening.device)
         self.calls, self._made, self._prompts = 0, sha256(), None
+
+    def joined(self) -> dict[str, Any]:
+        """Take our seat and read our part; what that is."""
+        import gc
+
+        from pytest_modelbench.parallel import group
+        from pytest_modelbench.parallel.parts import part_of
+
+        group.join(self._seat)
+        self._held.callback(group.leave)
+        part = part_of(self.model)
         gc.collect()
         gc.freeze()  # as rounds do: a collection that looks at all of transformers would hold up the other ranks
+        return part
 
     def obey(self, told: queue.SimpleQueue[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         """Do as told until the end; what is to be answered."""
@@ -126,12 +136,13 @@ class _Rank:
 
     def _state(self) -> dict[str, Any]:
         """How many calls were made, what tokens the last one made, and the memory taken since `forget`."""
+        from pytest_modelbench.parallel.parts import split_layers
+
         return {
-            **self.part,
             "calls": self.calls,
             "tokens": self._made.hexdigest(),
             "memory": self._peaks.read(),
-            "layers_split": len(self._split_layers(self.model.module)),
+            "layers_split": len(split_layers(self.model.module)),
         }
 
 

@@ -69,7 +69,7 @@ def read_part(seat: Seat, read: Read, options: dict[str, Any]) -> Any:
 
 
 def opened(seat: Seat, opening: Opening, held: ExitStack) -> Any:
-    """Another rank's model: in its group, its part read."""
+    """Another rank's model, of which nothing is read yet."""
     from ..catalog import Catalog
     from ..device import lent
     from ..models import open_model
@@ -83,8 +83,6 @@ def opened(seat: Seat, opening: Opening, held: ExitStack) -> Any:
         model = parse_variant(opening.variant, Catalog()).apply(model)
     model.load_with(**opening.options)
     model.load = partial(read_part, seat, model.load)
-    group.join(seat)
-    _ = model.module
     return model
 
 
@@ -92,10 +90,11 @@ def part_of(model: Any) -> dict[str, Any]:
     """What a rank holds of a text model: its bytes, what a step reads of them, and how many layers are in parts."""
     from ..weights import weight_bytes
 
-    sizes = model.work.sizes if model.work is not None else None
+    module = model.module
+    sizes = model.work.sizes if model.work is not None else None  # known once it is read
     return {
-        "layers_split": len(split_layers(model.module)),
-        "weight_bytes": weight_bytes(model.module),
+        "layers_split": len(split_layers(module)),
+        "weight_bytes": weight_bytes(module),
         "read_bytes": sizes.read_bytes if sizes is not None else 0,
     }
 

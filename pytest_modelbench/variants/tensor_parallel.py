@@ -20,7 +20,7 @@ from ..errors import Fallback, Unsupported, UsageError
 from ..model import Model
 from ..parallel import Opening, Ranks
 from ..parallel.decoder import RanksDecoder
-from ..parallel.group import BACKENDS, version_of
+from ..parallel.group import BACKENDS, check_free, version_of
 from ..parallel.parts import given, part_of, read_part, split_layers
 from ..quantity import quantity_text
 from ..variants import names
@@ -48,10 +48,11 @@ def tensor_parallel(model: Model, option: str | None = None) -> Model:
         raise UsageError("'tensor-parallel' must stand before what reads the weights")
     _check_company(model)
     _check_plan(model.config, len(devices), model.source.text)
+    check_free()
     ranks = Ranks([device.torch_name for device in devices], BACKENDS[model.device.kind])
     model.closers.append(ranks.end)
     model.elsewhere = ranks
-    model.load = partial(_load, text, ranks, devices, model.load)
+    model.load = partial(_load, text, ranks, devices, "+".join(model.applied), model.load)
     noted = partial(_note, text, ranks)
     text.decoder = decoder = RanksDecoder(model, ranks, _torch_decoder, noted)
     model.proofs.append(partial(_prove, text, ranks, decoder))
@@ -151,13 +152,13 @@ def _check_plan(config: dict[str, Any], ranks: int, source: str) -> None:
 # -- what is read, and what came of it
 
 
-def _load(model: Any, ranks: Ranks, devices: list[Device], read: Any, options: dict[str, Any]) -> Any:
+def _load(model: Any, ranks: Ranks, devices: list[Device], variant: str, read: Any, options: dict[str, Any]) -> Any:
     """This rank's part of the module, when the others have theirs."""
     ranks.start()  # they import while weights are drawn here
     threads = _threads(model, len(devices))
     with given(model, read, options) as all_read:
         openings = [
-            Opening(all_read.source, "+".join(model.applied), all_read.options, model.settings, device, threads)
+            Opening(all_read.source, variant, all_read.options, model.settings, device, threads)
             for device in devices[1:]
         ]
         ranks.join(openings)
