@@ -113,6 +113,7 @@ def test_every_room_has_its_place():
         "models",
         "exports",
         "trial",
+        "parallel",
         "commands",
         "ci",
     }

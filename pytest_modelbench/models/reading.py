@@ -99,7 +99,7 @@ def check_room(needed_bytes: int, where: str, source: Source) -> None:
         raise Unavailable(
             f"model {source.text!r} needs {quantity_text('bytes', needed_bytes)} for its weights, and {where} has "
             f"{quantity_text('bytes', free)} free: read it as bf16 or fp16, quantized (bnb-nf4), or spread it "
-            "(variant spread, --device cuda:0+1)"
+            "(variant spread or tensor-parallel, --device cuda:0+1)"
         )
 
 

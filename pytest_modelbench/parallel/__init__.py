@@ -104,6 +104,8 @@ class Ranks:
         self.seats: tuple[Seat, ...] = ()
         #: What the other ranks say of what they read.
         self.parts: list[dict[str, Any]] = []
+        #: The groups in which they meet, once the module is read.
+        self.groups: list[Any] = []
         #: The first thing that went wrong; nothing as long as all is well.
         self._loss: _Loss | None = None
         self._noticed = threading.Event()
@@ -168,8 +170,9 @@ class Ranks:
                 other.child.stop(getattr(signal, "SIGKILL", signal.SIGTERM))
         if self._joined:
             if self._loss is not None:
-                group.give_up()
+                group.give_up(self.groups)
             group.leave()
+        self.groups = []
         self._held.close()
 
     # -- a call
@@ -246,7 +249,7 @@ class Ranks:
                 return
             self._loss = _Loss(f"{other.seat} {what}", other.last_words(), out_of_memory)
         self._noticed.set()
-        group.give_up()
+        group.give_up(self.groups)
 
 
 def _request(seat: Seat) -> dict[str, Any]:

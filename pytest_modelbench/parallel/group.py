@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,9 +61,7 @@ def join(seat: Seat) -> None:
     hook = sys.excepthook  # torch puts its own there, which writes the rank before each line
     store = distributed.FileStore(seat.meeting, seat.of)
     device = None if seat.device == "cpu" else torch.device(seat.device)
-    # gloo's connections stay on this host; left alone they go by the host's name, which need not resolve. An NCCL
-    # that waits for a lost rank shall be given up, not end the process, which is the bench's.
-    with _variables(GLOO_SOCKET_IFNAME=_loopback(), TORCH_NCCL_ASYNC_ERROR_HANDLING="2"):
+    with _as_we_meet():
         distributed.init_process_group(
             seat.backend,
             store=store,
@@ -75,12 +73,20 @@ def join(seat: Seat) -> None:
     sys.excepthook = hook
 
 
-def give_up() -> None:
-    """Let every collective that waits return or raise, because a rank is lost; from any thread."""
+def groups_of(tensors: Iterable[Any]) -> list[Any]:
+    """The groups in which ranks meet to compute with tensors that lie on them in parts; torch makes them as needed."""
+    meshes = {id(tensor.device_mesh): tensor.device_mesh for tensor in tensors if hasattr(tensor, "device_mesh")}
+    return [group for mesh in meshes.values() for group in mesh.get_all_groups()]
+
+
+def give_up(groups: Iterable[Any]) -> None:
+    """Let every collective of these that waits return or raise, because a rank is lost; from any thread."""
     from torch import distributed
 
-    if distributed.is_initialized() and distributed.get_backend() != "gloo":  # gloo sees a lost rank by itself
-        distributed.group.WORLD.abort()
+    if not distributed.is_initialized() or distributed.get_backend() == "gloo":  # gloo sees a lost rank by itself
+        return
+    for group in (*groups, distributed.group.WORLD):
+        group.abort()
 
 
 def leave() -> None:
@@ -94,7 +100,18 @@ def leave() -> None:
 @contextmanager
 def reading(seat: Seat) -> Iterator[None]:
     """While transformers reads a rank's part: it takes the device from the variable that torchrun sets."""
-    with _variables(LOCAL_RANK=seat.device.partition(":")[2] or "0"):
+    with _as_we_meet(), _variables(LOCAL_RANK=seat.device.partition(":")[2] or "0"):
+        yield
+
+
+@contextmanager
+def _as_we_meet() -> Iterator[None]:
+    """While groups are made.
+
+    gloo's connections stay on this host; left alone they go by the host's name, which need not resolve. An NCCL that
+    waits for a lost rank is to be given up, where it would else end the process, which is the bench's.
+    """
+    with _variables(GLOO_SOCKET_IFNAME=_loopback(), TORCH_NCCL_ASYNC_ERROR_HANDLING="2"):
         yield
 
 

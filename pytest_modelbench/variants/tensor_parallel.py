@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from ..errors import Fallback, Unsupported, UsageError
 from ..model import Model
 from ..parallel import Opening, Ranks
 from ..parallel.decoder import RanksDecoder
-from ..parallel.group import BACKENDS, check_free, version_of
+from ..parallel.group import BACKENDS, check_free, groups_of, version_of
 from ..parallel.parts import given, part_of, read_part, split_layers
 from ..quantity import quantity_text
 from ..variants import names
@@ -164,6 +165,7 @@ def _load(model: Any, ranks: Ranks, devices: list[Device], variant: str, read: A
         ranks.join(openings)
         with ranks.together():
             module = read_part(ranks.seats[0], all_read.read, all_read.options)
+        ranks.groups = groups_of(module.parameters())
         ranks.wait_for_parts()
     return module
 
@@ -207,8 +209,8 @@ def _note(model: Any, ranks: Ranks) -> None:
         ranks_on=", ".join(ranks.devices),
         layers_split=len(split),
         linear_layers=len(linear),
-        split_by=f"transformers: {sum(name in linear for name in split)} of {len(linear)} linear layers, "
-        f"{len(split.keys() - linear.keys())} others",
+        split_by=f"transformers {version('transformers')}: {len(split.keys() & linear.keys())} of {len(linear)} linear "
+        f"layers, and {len(split.keys() - linear.keys())} more",
         weights_on=", ".join(
             f"{seat}: {quantity_text('bytes', part['weight_bytes'])}"
             for seat, part in zip(ranks.seats, parts, strict=True)
