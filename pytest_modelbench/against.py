@@ -25,12 +25,12 @@ from .gate.limits import limits_of
 from .gate.sides import Against, base_root, dirty, head_name, moved
 from .gate.versus import Compared
 from .isolation import report_of, reports_of_lost
-from .pairing import as_exit, ended_by_sigterm
+from .pairing import Roots, as_exit, ended_by_sigterm, only_in_base
 from .playing import Bench, Playing
 from .progress import PROGRESS
 from .recording import ATTRIBUTE, begin, detach
 from .session import SESSION, Session
-from .verdict import Verdicts
+from .verdict import Verdict, Verdicts
 
 if TYPE_CHECKING:
     from .record import Record
@@ -48,6 +48,7 @@ class Comparison:
         self.settings = self.session.settings
         self.root = self.base_root = self.settings.root.resolve()
         self.benches: list[Bench] = []
+        self._gone: list[str] = []
         self._playing = Playing(config, base, lanes, self)
 
     @pytest.hookimpl(tryfirst=True)
@@ -66,6 +67,8 @@ class Comparison:
                 progress.waiting.clear()  # here a bench is not done when the next begins
             self._playing.base_root = self.base_root
             self._check_files()
+            if self.base.kind != "variant" and not self.settings.calibrate:
+                self._gone = only_in_base(self.config, items, Roots(self.root, self.base_root))
             try:
                 self._play(session)
             finally:
@@ -329,6 +332,8 @@ class Comparison:
         expected = kept.alarms_per_bench if kept else None
         alarms = None if expected is None else expected * len(self.benches)
         records = next((bench.compared.records for bench in self.benches if bench.compared.records.get("base")), {})
+        why = f"{self.base.said} has it, it is not here any more"
+        found += tuple(Verdict(nodeid, nodeid, "seconds", "missing", why) for nodeid in self._gone)
         self.session.verdicts = Verdicts(
             found, self.base.said, head_name(self.root), "paired", alarms_per_suite=alarms, changed=changed(records)
         )

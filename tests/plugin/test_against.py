@@ -214,6 +214,27 @@ def test_lanes_are_taken_from_xdist(pytester):
     assert set(words(pytester).values()) == {"same"}
 
 
+def test_benches_that_only_the_other_side_has_are_missing(pytester):
+    bench = "from work import work\ndef bench_{}(measure):\n    measure(work, 1000)\n"
+    both, old = bench.format("kept") + bench.format("dropped"), bench.format("old")
+    commit(pytester, conftest=TELLS, work=WORK, bench_a=both, bench_gone=old, bench_other="raise OSError('broken')")
+    commit(pytester, bench_a=bench.format("kept"), bench_gone=None, bench_other=None)
+    result = run(pytester, "--bench-against", "HEAD~1", "--bench-fail", "400%", "-k", "not other")
+    found = verdicts(pytester)
+    reason = f"HEAD~1 ({git('rev-parse', '--short=7', 'HEAD~1').strip()}) has it, it is not here any more"
+    assert {key: word for key, (word, _, _) in found.items()} == {
+        ("bench_kept", "seconds"): "same",
+        ("bench_dropped", "seconds"): "missing",
+        ("bench_old", "seconds"): "missing",
+    }
+    assert found["bench_old", "seconds"][1] == reason
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*2 missing*"])
+
+    run(pytester, "--bench-against", "HEAD~1", "--bench-fail", "400%", "-k", "kept")
+    assert set(verdicts(pytester)) == {("bench_kept", "seconds")}, "what was not asked for is not missing"
+
+
 def test_a_pair_that_dies_is_played_again_and_then_given_up(pytester):
     bench = """
 import os
