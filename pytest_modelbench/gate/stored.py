@@ -222,14 +222,17 @@ def _number(
     if seen is None:
         return replace(found, reason="one stored session says nothing of how sessions differ")
     ends = [math.expm1(seen.change + side * seen.half) for side in (-1, 1)]
+    word = _word(seen, tolerated, quantity)
+    chance = word == "unclear" and _harm(seen, quantity) - seen.half > _most(tolerated, quantity)
+    reasons = (_few(len(stored)), f"among {tests} benches that may be chance" if chance and tests > 1 else "")
     return replace(
         found,
-        word=_word(seen, tolerated, quantity),
+        word=word,
         change=math.expm1(seen.change),
         low=ends[0],
         high=ends[1],
         detectable=max(tolerated, math.expm1(seen.half_of_suite)),
-        reason=_few(len(stored)),
+        reason="; ".join(filter(None, reasons)),
     )
 
 
@@ -245,15 +248,21 @@ def _of_sessions(rows: Sequence[Row], quantity: Quantity) -> list[float]:
 
 def _word(seen: Predicted, tolerated: float, quantity: Quantity) -> Word:
     """Tolerance and significance together: beyond the limit, and beyond what sessions of equal code differ by."""
-    harm = seen.change if quantity.direction == "lower" else -seen.change
-    least = math.log1p(LEAST_CHANGE_RATIO)
-    # a rate that falls by a tolerance of 5 % is 0.95 of itself
-    most = math.log1p(tolerated) if quantity.direction == "lower" else -math.log1p(-min(tolerated, 1 - 1e-9))
+    harm, least, most = _harm(seen, quantity), math.log1p(LEAST_CHANGE_RATIO), _most(tolerated, quantity)
     if harm > max(most, least) and harm > seen.half_of_suite:
         return "slower"
     if -harm > max(least, seen.half_of_suite):
         return "faster"
     return "same" if harm + seen.half <= most else "unclear"
+
+
+def _harm(seen: Predicted, quantity: Quantity) -> float:
+    return seen.change if quantity.direction == "lower" else -seen.change
+
+
+def _most(tolerated: float, quantity: Quantity) -> float:
+    """The tolerated harm as a logarithm: a rate that falls by a tolerance of 5 % is 0.95 of itself."""
+    return math.log1p(tolerated) if quantity.direction == "lower" else -math.log1p(-min(tolerated, 1 - 1e-9))
 
 
 def _few(sessions: int) -> str:

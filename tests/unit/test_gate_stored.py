@@ -59,8 +59,10 @@ def test_a_change_beyond_the_limit_that_sessions_show_by_themselves_is_unclear(b
 
 
 def test_a_larger_suite_needs_more(baseline):
-    assert say(timed(seconds=0.106), baseline()).word == "slower"
-    assert say(timed(seconds=0.106), baseline(suite=200)).word == "unclear"
+    assert say(timed(seconds=0.11), baseline()).word == "slower"
+    found = say(timed(seconds=0.11), baseline(suite=200))
+    assert (found.word, found.reason) == ("unclear", "among 200 benches that may be chance")
+    assert found.low > found.limit, "of one bench alone it would not be"
 
 
 @pytest.mark.parametrize(("sessions", "word"), [(1, "unclear"), (4, "slower")])
