@@ -96,6 +96,11 @@ class ForwardModel(Model):
         """Whether the model is an ONNX file, which torch knows nothing of."""
         return self.config.get("architectures") == ["OnnxGraph"]
 
+    @property
+    def torch_holds(self) -> bool:
+        """As every model's, but for an ONNX file, which ONNX Runtime reads."""
+        return not self.graph and super().torch_holds
+
     def check_torch(self) -> None:
         """Raise Unsupported for what is no torch module: nothing of torch's runs it, and nothing exports it."""
         if self.graph:

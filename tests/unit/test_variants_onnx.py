@@ -113,6 +113,7 @@ def test_other_weights_are_another_export(model):
 
 
 def test_the_module_is_gone_and_says_so(model):
+    assert not model.torch_holds
     with pytest.raises(UsageError, match="are in ONNX Runtime now"):
         _ = model.module
 
