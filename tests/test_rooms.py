@@ -112,6 +112,7 @@ def test_every_room_has_its_place():
         "environment",
         "models",
         "exports",
+        "providers",
         "trial",
         "commands",
         "ci",

@@ -65,7 +65,7 @@ class ForwardModel(Model):
     def forward(self) -> Forward:
         """How outputs are computed: by torch, eagerly, unless a variant set another way."""
         if self._forward is None and self.graph:
-            self.forward = OnnxFileForward(self.module)
+            self.forward = OnnxFileForward(self.module, self.device.kind)
         elif self._forward is None:
             self.run_network(self.network)
         assert self._forward is not None
@@ -161,7 +161,7 @@ class ForwardModel(Model):
     def describe(self, module: Any) -> dict[str, Any]:
         """Facts read off the loaded module."""
         if self.graph:
-            return {"weight_bytes": self.config["file_bytes"], **session_facts(module)}
+            return {"weight_bytes": self.config["file_bytes"], **session_facts(module, self.device.kind)}
         return module_facts(module)
 
     def close(self) -> None:
