@@ -17,7 +17,7 @@ from .changes import changes
 from .limits import LEAST_CHANGE_RATIO, Limit, limit_for, limits_of, with_consequence
 from .prediction import LEAST_SESSIONS, MOST_SESSIONS, Predicted, predicted
 from .quality import judge_score, with_trade
-from .quantities import QUANTITIES, SCORE, Quantity, measured, value
+from .quantities import QUANTITIES, SCORE, Quantity, harm, measured, most_harm, value
 
 #: Columns of a stored row that are asked for.
 COLUMNS = (
@@ -223,7 +223,7 @@ def _number(
         return replace(found, reason="one stored session says nothing of how sessions differ")
     ends = [math.expm1(seen.change + side * seen.half) for side in (-1, 1)]
     word = _word(seen, tolerated, quantity)
-    chance = word == "unclear" and _harm(seen, quantity) - seen.half > _most(tolerated, quantity)
+    chance = word == "unclear" and harm(seen.change, quantity.direction) - seen.half > most_harm(tolerated, quantity)
     reasons = (_few(len(stored)), f"among {tests} benches that may be chance" if chance and tests > 1 else "")
     return replace(
         found,
@@ -248,21 +248,13 @@ def _of_sessions(rows: Sequence[Row], quantity: Quantity) -> list[float]:
 
 def _word(seen: Predicted, tolerated: float, quantity: Quantity) -> Word:
     """Tolerance and significance together: beyond the limit, and beyond what sessions of equal code differ by."""
-    harm, least, most = _harm(seen, quantity), math.log1p(LEAST_CHANGE_RATIO), _most(tolerated, quantity)
-    if harm > max(most, least) and harm > seen.half_of_suite:
+    worse, most = harm(seen.change, quantity.direction), most_harm(tolerated, quantity)
+    least = math.log1p(LEAST_CHANGE_RATIO)
+    if worse > max(most, least) and worse > seen.half_of_suite:
         return "slower"
-    if -harm > max(least, seen.half_of_suite):
+    if -worse > max(least, seen.half_of_suite):
         return "faster"
-    return "same" if harm + seen.half <= most else "unclear"
-
-
-def _harm(seen: Predicted, quantity: Quantity) -> float:
-    return seen.change if quantity.direction == "lower" else -seen.change
-
-
-def _most(tolerated: float, quantity: Quantity) -> float:
-    """The tolerated harm as a logarithm: a rate that falls by a tolerance of 5 % is 0.95 of itself."""
-    return math.log1p(tolerated) if quantity.direction == "lower" else -math.log1p(-min(tolerated, 1 - 1e-9))
+    return "same" if worse + seen.half <= most else "unclear"
 
 
 def _few(sessions: int) -> str:

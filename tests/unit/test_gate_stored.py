@@ -236,7 +236,10 @@ def test_a_report_of_a_store_has_what_the_gate_said(tmp_path, baseline):
     store = Parquet(tmp_path / "data")
     store.append([timed()])
     store.append_verdicts("s1", found)
-    assert results_at(str(tmp_path / "data")).verdicts == found
+    store.append([replace(ended("failed"), session="s0", started_utc="2026-01-01T10:00:00Z")])
+    seen = results_at(str(tmp_path / "data"))
+    assert seen.verdicts == found
+    assert seen.history == [], "what failed is no part of a trend"
 
 
 def test_no_bench_in_common_is_said(baseline):
