@@ -121,7 +121,8 @@ def _place(model: Model, read: Sequence[Any]) -> Path | None:
         return None
     values = [cache.bytes_digest([given.tobytes()]) if hasattr(given, "tobytes") else given for given in read]
     shapes = [getattr(given, "shape", None) for given in read]
-    versions = [version("torch"), version("transformers")] if facts.details.get("runtime") is None else []
+    runtime = facts.details.get("runtime")
+    versions = [runtime] if runtime else [version("torch"), version("transformers")]
     where = [model.device.kind, _chip(model)]
     key = cache.key("parity-1", facts.source, content, facts.task, values, shapes, where, versions)
     return cache.folder() / "parity" / f"{key}.npz"

@@ -61,7 +61,7 @@ class Model:
     @property
     def torch_holds(self) -> bool:
         """Whether the weights are torch's, so that its allocator sees what they take of a device."""
-        return not self.handed_over
+        return not self.handed_over and self.facts.details.get("runtime") is None
 
     @property
     def module(self) -> Any:
