@@ -6,7 +6,8 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
        Timing.device_held, Record.tolerance, Record.imported, Score.low, Score.high,
-       Score.interval, Memory.by_device, Memory.torch_holds; verbs and ends of rounds called `imported`.
+       Score.interval, Memory.by_device, Memory.torch_holds,
+       TokenTimes.counted_tokens; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
@@ -106,6 +107,9 @@ class TokenTimes:
     taken_by: str
     #: Call to first new token by device events; empty where the device has none.
     ttft_device_seconds: tuple[float, ...] = ()
+    #: New tokens of each round as the tool that measured counted them, None where it did not. Given where gaps are not
+    #: between tokens but between chunks of a stream, which may hold several; empty elsewhere.
+    counted_tokens: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
