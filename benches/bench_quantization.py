@@ -20,6 +20,7 @@ pytestmark = [
         "ort-int8",
         "onnx-genai:int4",
     ),
+    pytest.mark.full("bnb-fp4", "torchao-int8", "torchao-int8-dynamic", "onnx-genai:int4"),
 ]
 
 TEXT = Path(__file__).with_name("bill_of_rights.txt").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ import pytest
 
 from . import judging
 from .collect import axis_values, is_bench
-from .errors import Unavailable, UsageError
+from .errors import StoreError, Unavailable, UsageError
 from .fixtures import spoken
 from .gate import pairs
 from .gate.duet import SIDES, Died, Duet, Played, Side
@@ -25,12 +25,12 @@ from .gate.limits import limits_of
 from .gate.sides import Against, base_root, dirty, head_name, moved
 from .gate.versus import Compared
 from .isolation import report_of, reports_of_lost
-from .pairing import as_exit, ended_by_sigterm
+from .pairing import Roots, as_exit, ended_by_sigterm, only_in_base
 from .playing import Bench, Playing
 from .progress import PROGRESS
 from .recording import ATTRIBUTE, begin, detach
 from .session import SESSION, Session
-from .verdict import Verdicts
+from .verdict import Verdict, Verdicts
 
 if TYPE_CHECKING:
     from .record import Record
@@ -48,6 +48,7 @@ class Comparison:
         self.settings = self.session.settings
         self.root = self.base_root = self.settings.root.resolve()
         self.benches: list[Bench] = []
+        self._gone: list[str] = []
         self._playing = Playing(config, base, lanes, self)
 
     @pytest.hookimpl(tryfirst=True)
@@ -60,12 +61,15 @@ class Comparison:
         others = [item for item in session.items if not is_bench(item)]
         for item, following in zip(others, [*others[1:], None], strict=False):
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            _stop_if_asked(session)
         with as_exit(), ended_by_sigterm(), base_root(self.base, self.root) as self.base_root:
             self.benches = [self._bench(number, item) for number, item in enumerate(self._comparable(items))]
             if progress := self.config.stash.get(PROGRESS, None):
                 progress.waiting.clear()  # here a bench is not done when the next begins
             self._playing.base_root = self.base_root
             self._check_files()
+            if self.base.kind != "variant" and not self.settings.calibrate:
+                self._gone = only_in_base(self.config, items, Roots(self.root, self.base_root))
             try:
                 self._play(session)
             finally:
@@ -160,8 +164,9 @@ class Comparison:
                 said = pairs.screen(of.screened, of.limit)
                 bench.suspected = said == "slower"
                 bench.said = said if said != "slower" else "open"
-                if bench.open and not bench.suspected and played + len(of.dropped) >= self.settings.pairs:
+                if bench.open and not bench.suspected and len(of.history) >= self.settings.pairs:
                     bench.ended = f"open after {played} pairs"
+                bench.screened_with = len(of.history)
             if not bench.open:
                 self._report(bench, session)
         self._end_late()
@@ -176,7 +181,7 @@ class Comparison:
         for name, bench in suspected.items():
             if bench.open:
                 bench.said = said[name]
-            if bench.open and len(bench.compared.fresh) >= self.settings.pairs:
+            if bench.open and len(bench.compared.history) - bench.screened_with >= self.settings.pairs:
                 bench.ended = f"not confirmed on {len(bench.compared.fresh)} fresh pairs"
         self._end_late()
 
@@ -308,10 +313,7 @@ class Comparison:
                 report.user_properties += judging.properties(bench.verdicts, self.base.said, "paired")
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        if session.shouldfail:
-            raise session.Failed(session.shouldfail)
-        if session.shouldstop:
-            raise session.Interrupted(session.shouldstop)
+        _stop_if_asked(session)
 
     def _conclude(self) -> None:
         """All verdicts of the session, those of benches that an interrupt left open too."""
@@ -323,15 +325,25 @@ class Comparison:
         found = tuple(verdict for bench in self.benches for verdict in bench.verdicts)
         if found and all(verdict.word == "new" for verdict in found):
             self.session.problems.append(f"no bench in common with {self.base.said}: nothing was compared")
-        from .gate.calibration import read
-
-        kept = read(self._calibration())
-        expected = kept.alarms_per_bench if kept else None
+        expected = self._alarms_per_bench()
         alarms = None if expected is None else expected * len(self.benches)
         records = next((bench.compared.records for bench in self.benches if bench.compared.records.get("base")), {})
+        why = f"{self.base.said} has it, it is not here any more"
+        found += tuple(Verdict(nodeid, nodeid, "seconds", "missing", why) for nodeid in self._gone)
         self.session.verdicts = Verdicts(
             found, self.base.said, head_name(self.root), "paired", alarms_per_suite=alarms, changed=changed(records)
         )
+
+    def _alarms_per_bench(self) -> float | None:
+        """What identical code raises here, as it was calibrated; None where it was not."""
+        from .gate.calibration import read
+
+        try:
+            kept = read(self._calibration())
+        except StoreError as error:
+            self.session.problems.append(str(error))
+            return None
+        return kept.alarms_per_bench if kept else None
 
 
 def changed(records: dict[Side, Record | None]) -> dict[str, tuple[str, str]]:
@@ -345,6 +357,14 @@ def changed(records: dict[Side, Record | None]) -> dict[str, tuple[str, str]]:
         for name in sorted({*head, *base})
         if head.get(name) != base.get(name)
     }
+
+
+def _stop_if_asked(session: pytest.Session) -> None:
+    """As pytest's loop does after each item: for `-x`, `--maxfail`, and plugins that end a session."""
+    if session.shouldfail:
+        raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)
 
 
 def _named(side: Side, base: Against) -> str:

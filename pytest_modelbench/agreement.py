@@ -6,6 +6,7 @@ leaves it there, and another variant loads the model a second time only where no
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import parity
-from .errors import Disagreement, ModelbenchError, UnknownName, UsageError
+from .errors import Disagreement, ModelbenchError, StoreError, UnknownName, UsageError
 from .fixtures import MEASURE
 from .memory import ran_out
 from .session import SESSION
@@ -76,20 +77,21 @@ def _shown(asked: Mapping[str, float]) -> str:
 def _scores(session: Session, model: Any, variant: str, run: Run, bench: str) -> dict[str, Any]:
     witness = model.witness
     place = _place(model, witness.read)
+    known = place is not None and os.access(place, os.R_OK)
     if variant == "eager":
-        if place is not None and not place.exists():
-            _keep(place, parity.kept(witness.arrays()))
+        if place is not None and not known:
+            _keep(place, parity.kept(witness.arrays()), run)
         return {}
     try:
         own = parity.kept(witness.arrays())
-        eager = _kept(place) if place is not None and place.exists() else _made(session, model, witness, bench)
+        eager = _kept(place) if place is not None and known else _made(session, model, witness, bench)
     except Exception as error:
         if not (isinstance(error, ModelbenchError) or ran_out(error)):
             raise
         run.notes.append(f"not compared with eager: {next(iter(str(error).splitlines()), '')}")
         return {}
-    if place is not None and not place.exists():
-        _keep(place, eager)
+    if place is not None and not known:
+        _keep(place, eager, run)
     return parity.compare(own, eager)
 
 
@@ -112,6 +114,7 @@ def _place(model: Model, read: Sequence[Any]) -> Path | None:
     from importlib.metadata import version
 
     from . import cache
+    from .device import chip
 
     facts = model.facts
     content = [facts.revision, facts.details.get("digest"), facts.details.get("weights_from")]
@@ -119,29 +122,26 @@ def _place(model: Model, read: Sequence[Any]) -> Path | None:
         return None
     values = [cache.bytes_digest([given.tobytes()]) if hasattr(given, "tobytes") else given for given in read]
     shapes = [getattr(given, "shape", None) for given in read]
-    versions = [version("torch"), version("transformers")] if facts.details.get("runtime") is None else []
-    where = [model.device.kind, _chip(model)]
-    key = cache.key("parity-1", facts.source, content, facts.task, values, shapes, where, versions)
+    runtime = facts.details.get("runtime")
+    versions = [runtime] if runtime else [version("torch"), version("transformers")]
+    where = [model.device.kind, chip(model.device)]
+    key = cache.key("parity-2", facts.source, content, facts.task, values, shapes, where, versions)
     return cache.folder() / "parity" / f"{key}.npz"
 
 
-def _chip(model: Model) -> str:
-    """Another GPU rounds otherwise."""
-    if model.device.kind != "cuda":
-        return ""
-    import torch
-
-    return str(torch.cuda.get_device_name(model.device.index))
-
-
-def _keep(place: Path, arrays: dict[str, Any]) -> None:
+def _keep(place: Path, arrays: dict[str, Any], run: Run) -> None:
+    """Keep eager's arrays for the next comparison; where that fails this one is as good, and the Record says so."""
     import numpy
 
-    from .files import whole_file
+    from .files import whole_file, written_to
 
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(place) as file:
-        numpy.savez(file, **arrays)
+    try:
+        with written_to(place.parent, "eager's output"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(place) as file:
+                numpy.savez(file, **arrays)
+    except StoreError as error:
+        run.notes.append(f"{error}: until then the model is loaded again for each comparison")
 
 
 def _kept(place: Path) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Canary: what this device can do at most, measured here: a matrix product and a copy, by torch, in under two seconds.
 
 Both are kept in the cache by the machine's fingerprint, so that a machine sings once; delete its `canary` folder to
-have it measured again.
+have it measured again. Where one of them could not be measured nothing is kept.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -46,6 +47,11 @@ class Peaks:
     flops_source: str
     bytes_source: str
 
+    @property
+    def whole(self) -> bool:
+        """Whether both were measured: what could not be is tried again the next time."""
+        return self.flops_per_second is not None and self.bytes_per_second is not None
+
 
 def arithmetic(device: Device, dtype: str) -> str:
     """The arithmetic that a dtype is computed in: float32 is tf32 on CUDA where torch may use it."""
@@ -64,7 +70,7 @@ def peaks(device: Device, dtype: str, fingerprint: str) -> Peaks:
         unknown = f"not measured: a canary multiplies in {', '.join(DTYPES)}, not in {dtype}"
         return Peaks(None, None, unknown, unknown)
     parts = [
-        "canary-1",
+        "canary-2",
         fingerprint,
         device.kind,
         arithmetic(device, dtype),
@@ -73,9 +79,12 @@ def peaks(device: Device, dtype: str, fingerprint: str) -> Peaks:
     ]
     try:
         folder = cache.made_once("canary", cache.key(*parts), lambda place: _write(place, measured(device, dtype)))
-        return Peaks(**json.loads((folder / "peaks.json").read_text(encoding="utf-8")))
+        found = Peaks(**json.loads((folder / "peaks.json").read_text(encoding="utf-8")))
     except OSError:  # nothing can be kept here
         return measured(device, dtype)
+    if not found.whole:
+        shutil.rmtree(folder, ignore_errors=True)
+    return found
 
 
 def with_peaks(cost: Cost, found: Peaks, dtype: str, device_name: str | None, devices: int = 1) -> Cost:

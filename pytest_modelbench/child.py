@@ -39,7 +39,7 @@ def ending(status: int) -> str:
 class Child:
     """A process in a group of its own: what it started ends with it."""
 
-    def __init__(self, request: dict[str, Any], errors: IO[bytes] | None) -> None:
+    def __init__(self, request: dict[str, Any], errors: IO[bytes] | int | None) -> None:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing
         self.process = subprocess.Popen(
             [sys.executable, *flags, "-c", _START],

@@ -119,8 +119,8 @@ class _Core:
 
     def take(self, core: int) -> None:
         """Run on this core from now on."""
-        if self._alone and core in self._usual:
-            os.sched_setaffinity(0, {core})
+        if self._usual:
+            os.sched_setaffinity(0, {core} if self._alone and core in self._usual else self._usual)
         self._began = process_time(), thread_time()
 
     def look(self) -> None:

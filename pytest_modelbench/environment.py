@@ -36,7 +36,8 @@ PACKAGES = (
     "torch", "transformers", "accelerate", "safetensors", "tokenizers", "gguf", "datasets", "evaluate",
     "triton", "kernels", "flash-attn", "xformers", "liger-kernel", "bitsandbytes", "torchao",
     "onnx", "onnxruntime", "onnxruntime-gpu", "onnxruntime-genai", "onnxscript", "openvino", "tensorrt",
-    "tensorflow", "keras", "jax", "ctranslate2", "vllm", "sentence-transformers", "scikit-learn", "sacrebleu",
+    "tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "jax",
+    "ctranslate2", "vllm", "sentence-transformers", "scikit-learn", "sacrebleu",
     "nvidia-ml-py", "nvidia-cublas-cu12", "nvidia-cudnn-cu12", "nvidia-cublas", "nvidia-cudnn-cu13", "mkl",
 )  # fmt: skip
 
@@ -55,7 +56,8 @@ VARIABLES = (
     "PYTORCH_TUNABLEOP_ENABLED", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE",
     "TORCHINDUCTOR_MAX_AUTOTUNE", "TORCHINDUCTOR_FREEZING", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY",
     "MKL_ENABLE_INSTRUCTIONS", "DNNL_DEFAULT_FPMATH_MODE", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "PYTHONHASHSEED",
-    "PYTHONOPTIMIZE", "PYTHON_GIL", "PYTHON_JIT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "CI",
+    "PYTHONOPTIMIZE", "PYTHON_GIL", "PYTHON_JIT", "KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "CI",
 )  # fmt: skip
 
 #: Where CI services name the branch of a detached HEAD: a pull request's first, then what was pushed.

@@ -39,7 +39,16 @@ _OFF: dict[str, Any] = {
     "tx": [],
     "usepdb": False,
     "trace": False,
+    "pastebin": None,
+    # files that are the parent's, which a second writer would cut short: of pytest, of plugins by their own names
     "xmlpath": None,
+    "log_file": os.devnull,  # None would be the ini file's
+    "report_log": None,
+    "htmlpath": None,
+    "json_report": False,
+    "csv_path": None,
+    "allure_report_dir": None,
+    "clean_alluredir": False,
     "benchmark_json": None,
     "benchmark_autosave": False,
     "benchmark_save": None,
@@ -62,6 +71,8 @@ def main(request: dict[str, Any]) -> int:
         errors = os.fdopen(os.dup(2), "w")
         faulthandler.register(signal.SIGUSR1, file=errors, all_threads=True, chain=True)
     sys.argv[:] = request["argv"]
+    if "listing" in request:
+        return pytest.main(request["arguments"], plugins=[*request["plugins"], _Listing(request["listing"], channel)])
     inside = _Inside(request, channel)
     sides = [_Side(request["pair"], inside, told)] if "pair" in request else []
     return pytest.main(request["arguments"], plugins=[*request["plugins"], inside, *sides])
@@ -204,6 +215,30 @@ class _Side:
 
         for item in items:
             item.callspec.params["variant"] = Wanted(self._pair["variant"])  # type: ignore[attr-defined]
+
+
+class _Listing:
+    """A plugin that makes this session name the benches that its command line selects, and run none."""
+
+    def __init__(self, root: str, channel: int) -> None:
+        self._root, self._channel = root, channel
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        from pytest_modelbench.session import INSIDE
+
+        config.stash[INSIDE] = True
+        options = vars(config.option)
+        off = _OFF.keys() - {"keyword", "markexpr", "deselect"}
+        options.update({name: _OFF[name] for name in off & options.keys()}, collectonly=True)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from pytest_modelbench.collect import is_bench
+
+        found = [(os.path.relpath(item.path, self._root), *names_of(item)) for item in session.items if is_bench(item)]
+        with os.fdopen(self._channel, "wb") as channel, suppress(BrokenPipeError):
+            pickle.dump(("items", found), channel)
 
 
 def _foreign(own: str, others: str) -> list[str]:

@@ -22,7 +22,7 @@ from .child import Child, ending
 from .errors import Lost, UsageError
 from .fixtures import Failed
 from .inside import names_of
-from .recording import ATTRIBUTE, begin
+from .recording import ATTRIBUTE, begin, note_suite
 from .session import INSIDE, SESSION
 
 # Chosen here: a traceback of a hundred threads; more is noise that the child wrote before it died.
@@ -93,6 +93,7 @@ def _reports(item: pytest.Item) -> list[pytest.TestReport]:
         report.nodeid, report.location = item.nodeid, item.location
         if record := getattr(report, ATTRIBUTE, None):
             record["wall_seconds"] = monotonic() - began  # with the start of the process
+            note_suite(report, item.session)  # there it was alone
     return reports
 
 

@@ -7,7 +7,7 @@ import re
 from .quantity import visible
 
 #: What Markdown takes for tables, emphasis, code, links, mathematics; HTML; and what GitHub would link.
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()|~!$]|[&<>]|[@#]|://")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()|~!$]|[&<>]|[@#]|://|www(?=\.)", re.IGNORECASE)
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 #: Between two letters that are a link together; it is not seen.
 _APART = "<!-- -->"
@@ -24,7 +24,7 @@ def markdown(text: str) -> str:
 
 def _harmless(found: re.Match[str]) -> str:
     special = found[0]
-    if special in ("@", "#"):
+    if special in ("@", "#") or special.lower() == "www":
         return special + _APART
     if special == "://":
         return f":{_APART}//"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from .child import Child
 from .errors import ModelbenchError
 from .gate.duet import Side
 from .gate.sides import import_path, moved
@@ -43,18 +45,10 @@ def side_request(
 ) -> dict[str, Any]:
     """What a side's process must know: the same session with these benches, by number, in that side's code."""
     root, other = (roots.head, roots.base) if side == "head" else (roots.base, roots.head)
-    request = request_of(config)
-    path = import_path(request["path"], roots.head, root)
-    inherited = [moved(entry, roots.head, root) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     named = [(number, [moved(str(item.path), roots.head, root), *names_of(item)]) for number, item in items.items()]
     there = [(number, key) for number, key in named if Path(key[0]).is_file()]
-    folder = moved(request["folder"], roots.head, root)
-    return request | {
-        "path": path,
-        "arguments": [moved(argument, roots.head, root) for argument in _without_ours(request["arguments"])],
-        "folder": folder if Path(folder).is_dir() else str(root),
+    return _request_in(root, config, roots.head) | {
         "items": [(key[0], key[1:]) for _, key in there],
-        "variables": {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, [path[0], *inherited])))},
         "pair": {
             "numbers": there,
             "device": asdict(device),
@@ -64,6 +58,35 @@ def side_request(
             "sampled": sampled,
         },
     }
+
+
+def _request_in(root: Path, config: pytest.Config, head: Path) -> dict[str, Any]:
+    """What a process must know to be the same session in another folder's code."""
+    request = request_of(config)
+    path = import_path(request["path"], head, root)
+    inherited = [moved(entry, head, root) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    folder = moved(request["folder"], head, root)
+    return request | {
+        "path": path,
+        "arguments": [moved(argument, head, root) for argument in _without_ours(request["arguments"])],
+        "folder": folder if Path(folder).is_dir() else str(root),
+        "variables": {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, [path[0], *inherited])))},
+    }
+
+
+def only_in_base(config: pytest.Config, items: Sequence[pytest.Item], roots: Roots) -> list[str]:
+    """Benches that the same command line selects in the base and not here, by their nodeid.
+
+    Empty where that is not known: the selection is of the last run's failures, names what is not there, or the base
+    cannot be collected (its first pair says why).
+    """
+    if any(getattr(config.option, name, False) for name in ("lf", "stepwise")):
+        return []
+    here = {(os.path.relpath(item.path, roots.head), *names_of(item)) for item in items}
+    request = _request_in(roots.base, config, roots.head) | {"listing": str(roots.base)}
+    with Child(request, subprocess.DEVNULL) as child:
+        message = child.hear()
+    return ["::".join(key) for key in map(tuple, message[1] if message else ()) if key not in here]
 
 
 def _without_ours(arguments: Sequence[str]) -> list[str]:

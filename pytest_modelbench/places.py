@@ -94,7 +94,10 @@ def results_at(text: str | None, session: str | None = None) -> Results:
     verdicts = getattr(store, "verdicts", lambda _: None)(chosen)
     began, keys = min(record.started_utc for record in records), {record.key for record in records}
     rows = store.rows(keys=keys, columns=HISTORY_COLUMNS) if hasattr(store, "rows") else rows_at(text)
-    history = [found for found in rows if found["started_utc"] < began and found["key"] in keys]
+    history = [
+        found for found in rows
+        if found["started_utc"] < began and found["key"] in keys and found["outcome"] == "passed"
+    ]  # fmt: skip
     return Results(records, verdicts, history)
 
 

@@ -42,6 +42,8 @@ class Bench:
     said: pairs.Said = "open"
     #: Whether it was suspected of being slower: its pairs from then on are fresh ones.
     suspected: bool = False
+    #: Pairs that were played when that was last asked.
+    screened_with: int = 0
     #: Why nothing more can be learnt of it.
     ended: str = ""
     deaths: int = 0

@@ -227,7 +227,9 @@ class _Controller:
             return
         from .collect import is_bench
 
-        self._begin([item.nodeid for item in session.items if is_bench(item)])
+        benches = [item.nodeid for item in session.items if is_bench(item)]
+        self._begin(benches)
+        self._judge_among(len(benches))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -241,15 +243,19 @@ class _Controller:
             self.session.open()  # a place that cannot be written is said now, not after hours
         except StoreError as error:
             pytest.exit(f"{error} (--bench-store KIND:PLACE)", returncode=pytest.ExitCode.USAGE_ERROR)
-        if self.session.settings.baseline is not None and not self.session.settings.once:
-            from .judging import Judging
-
-            try:
-                self.judging = Judging(self.session, len(benches))
-            except ModelbenchError as error:
-                pytest.exit(f"--bench-baseline {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         self.config.stash[PROGRESS] = progress = progress_of(self.config, benches)
         self.session.progress = progress.tell
+
+    def _judge_among(self, benches: int) -> None:
+        """Open the baseline, where there is one, for a suite of so many benches."""
+        if not benches or self.judging or self.session.settings.baseline is None or self.session.settings.once:
+            return
+        from .judging import Judging
+
+        try:
+            self.judging = Judging(self.session, benches)
+        except ModelbenchError as error:
+            pytest.exit(f"--bench-baseline {error}", returncode=pytest.ExitCode.USAGE_ERROR)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -270,12 +276,13 @@ class _Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        from .recording import detach
+        from .recording import detach, suite
 
         if progress := self.config.stash.get(PROGRESS, None):
             progress.clear()
         if record := detach(report, self.session.settings.session):
             self.take(record, report.nodeid)
+            self._judge_among(suite(report))  # of a worker, whose ids do not say which tests are benches
             if self.judging:
                 self._properties[report.nodeid] += self.judging.add(report, record)
             if progress and record.wall_seconds is not None:
@@ -293,8 +300,9 @@ class _Controller:
         if self.judging:
             from .judging import narrowed
 
-            whole = not narrowed(self.config) and not session.shouldstop and not session.shouldfail
-            self.judging.conclude(whole)
+            ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            stopped = session.shouldstop or session.shouldfail
+            self.judging.conclude(whole=ended and not stopped and not narrowed(self.config))
         self.session.finish()
         if self.session.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -33,6 +33,9 @@ from .session import SESSION
 STARTED = pytest.StashKey[tuple[str, float]]()
 #: The attribute of a report that carries the dict; xdist sends it along.
 ATTRIBUTE = "modelbench_record"
+#: The attribute with the number of benches among the items of its session.
+_SUITE = "modelbench_suite"
+_BENCHES = pytest.StashKey[int]()
 #: Texts that a number, a truth value or None has too.
 _LITERALS = {"True", "False", "None", "nan", "inf", "-inf"}
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
@@ -57,6 +60,7 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
         assert isinstance(item, pytest.Function)
         record = _record(item, call, report)
         setattr(report, ATTRIBUTE, to_dict(replace(record, caveats=caveats.found(record))))
+        note_suite(report, item.session)
         _let_go(item, call, record)
 
 
@@ -153,6 +157,18 @@ def attach_crash(nodeid: str, report: pytest.TestReport, config: pytest.Config) 
         started_utc=_now(),
     )
     setattr(report, ATTRIBUTE, to_dict(record))
+
+
+def note_suite(report: pytest.TestReport, session: pytest.Session) -> None:
+    """Say on a report how many benches there are: what collects ids of workers cannot tell which of them are."""
+    if _BENCHES not in session.stash:
+        session.stash[_BENCHES] = sum(map(is_bench, session.items))
+    setattr(report, _SUITE, session.stash[_BENCHES])
+
+
+def suite(report: pytest.TestReport) -> int:
+    """How many benches are judged together with the one that a report is of; 0 where it does not say."""
+    return int(getattr(report, _SUITE, 0))
 
 
 def detach(report: pytest.TestReport, session: str) -> Record | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -118,10 +119,11 @@ class Session:
         """What a device can do at most in a dtype, measured once a session and machine."""
         from .canary import peaks
 
-        if (device.name, dtype) not in self._peaks:
+        known = self._peaks.get((device.name, dtype))
+        if known is None or not known.whole:
             fingerprint = str(self.environment(device)["fingerprint"])
-            self._peaks[device.name, dtype] = peaks(device, dtype, fingerprint)
-        return self._peaks[device.name, dtype]
+            known = self._peaks[device.name, dtype] = peaks(device, dtype, fingerprint)
+        return known
 
     def environment(self, device: Device | None) -> dict[str, Any]:
         """Commit, hardware, versions and threads, as they are with the libraries loaded by now."""
@@ -211,7 +213,7 @@ class Session:
 
         if self._spare is None:
             self._spare = Path(tempfile.mkdtemp(prefix="modelbench-journal-"))
-            self.problems.append(f"{_said(error)}; Records are kept in {self._spare}")
+            self.problems.append(f"{_said(error)}; Records are kept in {self._spare} until they are stored")
         try:
             self._journal = Journal(self._spare, self.settings.session)
             for record in self.records:
@@ -234,6 +236,8 @@ class Session:
         if self._journal is not None:
             try:
                 self._journal.close(keep=not stored)
+                if stored and self._spare is not None:
+                    shutil.rmtree(self._spare)
             except (StoreError, OSError) as error:
                 self.problems.append(_said(error))
         try:

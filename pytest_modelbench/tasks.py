@@ -95,6 +95,8 @@ TASKS = (
          "", "-", "listen", "audio_seconds", keys=("speech_probs",)),
     _row("arrays", "OnnxGraph PlainCode", "plain",
          "", "-", "run", "items"),
+    _row("arrays", "KerasFile SavedModelFolder TfliteFile", "tensorflow",
+         "", "-", "run", "items"),
 )
 # fmt: on
 

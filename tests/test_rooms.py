@@ -12,7 +12,8 @@ import pytest_modelbench
 PACKAGE = Path(pytest_modelbench.__file__).parent
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "jinja2", "rich", "onnxruntime", "onnx", "datasets", "evaluate",
          "pynvml", "psutil", "filelock", "duckdb", "accelerate", "gguf", "tokenizers", "safetensors",
-         "bitsandbytes", "torchao", "openvino", "kernels", "onnxruntime_genai", "tensorflow"}  # fmt: skip
+         "bitsandbytes", "torchao", "openvino", "kernels", "onnxruntime_genai", "tensorflow", "keras",
+         "ai_edge_litert"}  # fmt: skip
 #: The pytest skin.
 SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "progress", "session", "hookspecs",
         "isolation", "inside", "judging", "agreement", "against", "pairing", "playing"}  # fmt: skip
@@ -112,6 +113,8 @@ def test_every_room_has_its_place():
         "environment",
         "models",
         "exports",
+        "providers",
+        "tensorflow",
         "trial",
         "parallel",
         "commands",

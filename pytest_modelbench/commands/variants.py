@@ -129,7 +129,8 @@ def _where(device: Device) -> str:
 
     found = []
     for package in ("torch", "transformers", "onnxruntime", "onnxruntime-gpu", "onnxruntime-genai", "openvino",
-                    "bitsandbytes", "torchao", "kernels", "liger-kernel"):  # fmt: skip
+                    "bitsandbytes", "torchao", "kernels", "liger-kernel", "tensorflow", "tensorflow-cpu", "keras",
+                    "ai-edge-litert"):  # fmt: skip
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from ..model import Model
 
 
-def made(model: Model, kind: str, key: list[Any], make: Callable[[Path], None]) -> Path:
+def made(
+    model: Model, kind: str, key: list[Any], make: Callable[[Path], None], content: list[Any] | None = None
+) -> Path:
     """The folder of an export of this model, made unless it is cached; `key` is what it depends on beside the model.
+
+    `content` tells the model from others; of a torch module it is found out.
 
     Its seconds become a fact of the model where it was made: finding it in the cache is no fact about an export.
     """
@@ -30,7 +34,7 @@ def made(model: Model, kind: str, key: list[Any], make: Callable[[Path], None]) 
         make(place)
         seconds.append(perf_counter() - started)
 
-    folder = cache.made_once(kind, cache.key(kind, key, identity(model.module)), timed)
+    folder = cache.made_once(kind, cache.key(kind, key, content or identity(model.module)), timed)
     model.exported_to = folder
     model.note(export_seconds=seconds[0] if seconds else None)
     return folder

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
+from ..errors import StoreError
 from ..files import whole_file, written_to
-from .pairs import LEAST_PAIRS, MOST_PAIRS, Estimate, PairChange, Said, confirm, screen
+from .pairs import LEAST_PAIRS, MOST_PAIRS, TRIM, Estimate, PairChange, Said, confirm, screen
 
 #: Suites that are drawn from the pairs (chosen here: a rate of 1 % then has an error of 0.3 %, and it takes seconds).
 DRAWN = 1000
@@ -34,29 +36,31 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rule said of one bench in one session, and after how many pairs."""
+    """What the rule said of one bench in one session, after how many pairs of its own, and of the session."""
 
     said: Said
     pairs: int
+    ended: int
 
 
 def session(benches: Sequence[Calibrated], order: Sequence[int], most: int = MOST_PAIRS) -> list[Outcome]:
     """A session of the gate on pairs in some order: screen each bench, then confirm all suspects together."""
     said: list[Said] = []
-    used: list[int] = []
+    played: list[int] = []
     for bench in benches:
         changes: list[PairChange] = []
         word: Said = "open"
+        played.append(0)
         for at in order[:most]:
+            played[-1] += 1
             if (change := bench.pairs[at]) is not None:
                 changes.append(change)
             if (word := screen(changes, bench.limit)) != "open":
                 break
         said.append(word)
-        used.append(len(changes))
     suspects = [number for number, word in enumerate(said) if word == "slower"]
-    start = max(used, default=0)  # fresh pairs begin when the last bench is screened
-    open_ = set(suspects)
+    start = max(played, default=0)  # fresh pairs begin when the last bench is screened
+    ended, open_ = list(played), set(suspects)
     for looks in range(1, min(most, len(order) - start) + 1):
         if not open_:
             break
@@ -64,13 +68,13 @@ def session(benches: Sequence[Calibrated], order: Sequence[int], most: int = MOS
             str(number): [pair for at in order[start : start + looks] if (pair := benches[number].pairs[at])]
             for number in suspects
         }
-        for number in list(open_):
-            used[number] += 1
-            said[number] = confirm(fresh, {str(n): benches[n].limit for n in suspects})[str(number)]
-        open_ -= {number for number in open_ if said[number] != "open"}
+        found = confirm(fresh, {str(number): benches[number].limit for number in suspects})
+        for number in open_:
+            played[number], ended[number], said[number] = played[number] + 1, start + looks, found[str(number)]
+        open_ = {number for number in open_ if said[number] == "open"}
     for number in open_:
         said[number] = "open"
-    return [Outcome(*found) for found in zip(said, used, strict=True)]
+    return [Outcome(*each) for each in zip(said, played, ended, strict=True)]
 
 
 def disjoint(benches: Sequence[Calibrated]) -> Iterator[list[Outcome]]:
@@ -78,11 +82,11 @@ def disjoint(benches: Sequence[Calibrated]) -> Iterator[list[Outcome]]:
     start, played = 0, min(len(bench.pairs) for bench in benches)
     while start + LEAST_PAIRS <= played:
         found = session(benches, range(start, played))
-        longest = max(outcome.pairs for outcome in found)
-        if any(outcome.said == "open" for outcome in found) and start + longest >= played and start:
+        ended = max(outcome.ended for outcome in found)
+        if any(outcome.said == "open" for outcome in found) and start + ended >= played and start:
             return  # cut short by the end of the pairs
         yield found
-        start += longest
+        start += ended
 
 
 def drawn(benches: Sequence[Calibrated], size: int, random: Random, number: int = DRAWN) -> Iterator[list[Outcome]]:
@@ -138,7 +142,8 @@ def detectable(bench: Calibrated) -> tuple[float, int | None]:
         return math.inf, None
     spread = Estimate.of(changes).error * math.sqrt(len(changes))
     by_pairs = {
-        n: math.expm1(Estimate(0.0, spread / math.sqrt(n), n).detectable()) for n in range(LEAST_PAIRS, MOST_PAIRS + 1)
+        n: math.expm1(Estimate(0.0, spread / math.sqrt(n), n, cut=int(TRIM * n)).detectable())
+        for n in range(LEAST_PAIRS, MOST_PAIRS + 1)
     }
     enough = next((n for n, change in by_pairs.items() if change <= bench.limit), None)
     return min(by_pairs.values()), enough
@@ -178,11 +183,19 @@ def write(path: Path, kept: Kept) -> Path:
 
 
 def read(path: Path) -> Kept | None:
-    """A stored calibration; None where there is none, or one of another version."""
+    """A stored calibration; None where there is none, or one of another version.
+
+    Raises StoreError for a file that is damaged: a team commits it, so it may hold a conflict.
+    """
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        return _kept(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} is no calibration ({error}): run --bench-calibrate again, or delete it") from error
+
+
+def _kept(plain: dict[str, Any]) -> Kept | None:
     if plain.get("schema") != SCHEMA:
         return None
     benches = tuple(

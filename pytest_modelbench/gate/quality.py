@@ -32,8 +32,8 @@ class _Paired:
 
     low: float | None
     high: float | None
-    #: Whether it is not chance.
-    significant: bool
+    #: Which way the items went, beyond chance: 1 up, -1 down, 0 not beyond it.
+    way: int
     differing: int
     #: The smallest difference that would not have been chance.
     detectable: float | None
@@ -70,9 +70,11 @@ def _word(found: Verdict, paired: _Paired, tolerated: float) -> Word:
     loss = harm(found.change, found.direction)
     if paired.differing == 0 and abs(loss) <= _ROUNDING:
         return "same"
-    if paired.significant and loss > tolerated + _ROUNDING:
+    # a score that is no mean of its items (F1, BLEU) can fall while they rise: then they are no proof of the fall
+    proven = paired.way * found.change > 0
+    if proven and loss > tolerated + _ROUNDING:
         return "slower"
-    if paired.significant and loss < -_ROUNDING:
+    if proven and loss < -_ROUNDING:
         return "faster"
     if found.low is None or found.high is None:
         return "unclear"
@@ -106,7 +108,8 @@ def _binary(before: Sequence[float], after: Sequence[float]) -> _Paired:
     lost = sum(new < old for old, new in zip(before, after, strict=True))
     alone = math.ceil(-math.log2(TAIL))  # so many items lost and none won are no coin's doing: 6
     low, high = of_shares(before, after)
-    return _Paired(low, high, mcnemar(won, lost) <= TAIL, won + lost, alone / len(after))
+    way = (won > lost) - (won < lost) if mcnemar(won, lost) <= TAIL else 0
+    return _Paired(low, high, way, won + lost, alone / len(after))
 
 
 def mcnemar(won: int, lost: int) -> float:
@@ -123,9 +126,10 @@ def _bootstrap(before: Sequence[float], after: Sequence[float]) -> _Paired:
     """Means of the items' differences, drawn again with replacement."""
     differing = sum(new != old for old, new in zip(before, after, strict=True))
     if not differing:
-        return _Paired(0.0, 0.0, False, 0, None)
+        return _Paired(0.0, 0.0, 0, 0, None)
     low, high = of_means(before, after)
-    return _Paired(low, high, len(after) >= LEAST_ITEMS and low * high > 0, differing, (high - low) / 2)
+    way = (low > 0) - (high < 0) if len(after) >= LEAST_ITEMS else 0
+    return _Paired(low, high, way, differing, (high - low) / 2)
 
 
 def _mean(items: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -61,3 +62,8 @@ def measured(record: Record) -> dict[str, float]:
 def harm(change: float, direction: Direction) -> float:
     """A change as harm: above zero is worse, whichever way the quantity counts."""
     return change if direction == "lower" else -change
+
+
+def most_harm(tolerated: float, quantity: Quantity) -> float:
+    """A tolerated ratio as a logarithm of harm: a rate that falls by a tolerance of 5 % is 0.95 of itself."""
+    return math.log1p(tolerated) if quantity.direction == "lower" else -math.log1p(-min(tolerated, 1 - 1e-9))

@@ -17,7 +17,7 @@ from .changes import changes
 from .limits import LEAST_CHANGE_RATIO, Limit, limit_for, limits_of, with_consequence
 from .prediction import LEAST_SESSIONS, MOST_SESSIONS, Predicted, predicted
 from .quality import judge_score, with_trade
-from .quantities import QUANTITIES, SCORE, Quantity, measured, value
+from .quantities import QUANTITIES, SCORE, Quantity, harm, measured, most_harm, value
 
 #: Columns of a stored row that are asked for.
 COLUMNS = (
@@ -222,14 +222,17 @@ def _number(
     if seen is None:
         return replace(found, reason="one stored session says nothing of how sessions differ")
     ends = [math.expm1(seen.change + side * seen.half) for side in (-1, 1)]
+    word = _word(seen, tolerated, quantity)
+    chance = word == "unclear" and harm(seen.change, quantity.direction) - seen.half > most_harm(tolerated, quantity)
+    reasons = (_few(len(stored)), f"among {tests} benches that may be chance" if chance and tests > 1 else "")
     return replace(
         found,
-        word=_word(seen, tolerated, quantity),
+        word=word,
         change=math.expm1(seen.change),
         low=ends[0],
         high=ends[1],
         detectable=max(tolerated, math.expm1(seen.half_of_suite)),
-        reason=_few(len(stored)),
+        reason="; ".join(filter(None, reasons)),
     )
 
 
@@ -245,15 +248,13 @@ def _of_sessions(rows: Sequence[Row], quantity: Quantity) -> list[float]:
 
 def _word(seen: Predicted, tolerated: float, quantity: Quantity) -> Word:
     """Tolerance and significance together: beyond the limit, and beyond what sessions of equal code differ by."""
-    harm = seen.change if quantity.direction == "lower" else -seen.change
+    worse, most = harm(seen.change, quantity.direction), most_harm(tolerated, quantity)
     least = math.log1p(LEAST_CHANGE_RATIO)
-    # a rate that falls by a tolerance of 5 % is 0.95 of itself
-    most = math.log1p(tolerated) if quantity.direction == "lower" else -math.log1p(-min(tolerated, 1 - 1e-9))
-    if harm > max(most, least) and harm > seen.half_of_suite:
+    if worse > max(most, least) and worse > seen.half_of_suite:
         return "slower"
-    if -harm > max(least, seen.half_of_suite):
+    if -worse > max(least, seen.half_of_suite):
         return "faster"
-    return "same" if harm + seen.half <= most else "unclear"
+    return "same" if worse + seen.half <= most else "unclear"
 
 
 def _few(sessions: int) -> str:

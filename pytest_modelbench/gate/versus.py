@@ -21,7 +21,7 @@ from .pairs import (
     pair_change,
 )
 from .quality import judge_score, with_trade
-from .quantities import QUANTITIES, SCORE, measured
+from .quantities import QUANTITIES, SCORE, measured, most_harm
 
 #: Caveats that change a time by themselves, seen on one side only. What changes with the minute (others on the machine,
 #: rounds that drift) is not here: both sides take turns within it.
@@ -67,6 +67,7 @@ class Compared:
         self.history.append(None)
         blocks = played.blocks or _whole(records)
         if not blocks:
+            self.dropped += [why] if (why := unpaired(records)) else []
             return
         if explained := one_sided(records):
             self.dropped.append(explained)
@@ -113,18 +114,17 @@ class Compared:
     def _of_time(self, said: Said, why_open: str) -> Verdict:
         changes = self.fresh if len(self.fresh) > 1 else self.screened
         words: dict[Said, Word] = {"slower": "slower", "faster": "faster", "clear": "same", "open": "unclear"}
+        left_out = [f"{len(self.dropped)} pairs left out: {self.dropped[0]}"] if self.dropped else []
         if len(changes) < 2:
-            return self._verdict("seconds", "unclear", reason=why_open or "too few pairs")
+            return self._verdict("seconds", "unclear", reason="; ".join([why_open or "too few pairs", *left_out]))
         found = Estimate.of(changes)
         reasons = [why_open] if said == "open" and why_open else []
         if said == "slower":
             reasons.append(f"suspected on {len(self.screened)} pairs, confirmed on {len(self.fresh)} fresh ones")
         if said in ("slower", "faster") and _canary_explains(found, changes):
             said, reasons = "open", ["machine unstable: a fixed product and a copy changed with it"]
-        if self.dropped:
-            reasons.append(f"{len(self.dropped)} pairs left out: {self.dropped[0]}")
         return replace(
-            self._verdict("seconds", words[said], found, "; ".join(reasons)),
+            self._verdict("seconds", words[said], found, "; ".join([*reasons, *left_out])),
             before=statistics.median(self._medians["base"]), after=statistics.median(self._medians["head"]),
         )  # fmt: skip
 
@@ -137,7 +137,7 @@ class Compared:
                 continue
             estimate, harmful = Estimate.of(changes), QUANTITIES[name].direction
             worse = estimate if harmful == "lower" else estimate.turned()
-            tolerated = math.log1p(limit.of(name, QUANTITIES[name].unit, 1.0))
+            tolerated = most_harm(limit.of(name, QUANTITIES[name].unit, 1.0), QUANTITIES[name])
             word: Word = "unclear"
             if worse.change >= tolerated and worse.slower_by_chance() <= MEMORY_ERROR:
                 word = "slower"
@@ -178,6 +178,15 @@ def _whole(records: Mapping[Side, Record | None]) -> list[Block]:
         return []
     medians = {side: statistics.median(timing.rounds_seconds) for side, timing in timings.items()}
     return [Block(medians, dict.fromkeys(SIDES, 1.0))]
+
+
+def unpaired(records: Mapping[Side, Record | None]) -> str:
+    """Why a pair has no times to compare, where a side of it did not pass; else empty."""
+    for side in SIDES:
+        record = records.get(side)
+        if record is not None and record.outcome != "passed":
+            return f"{record.outcome} in a later pair ({side}): {record.reason}"
+    return ""
 
 
 def one_sided(records: Mapping[Side, Record | None]) -> str:

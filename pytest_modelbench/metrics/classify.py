@@ -119,14 +119,18 @@ def auroc(predictions: Sequence[Any], references: Sequence[Any]) -> Judged:
     there = set(right.tolist())
     if missing := sorted(set(classes) - there):
         raise UsageError(f"auroc: the references have no {missing[0]}: no curve is there")
+    if len(classes) == 2 and rows.ndim == 2 and not np.allclose(rows.sum(axis=1), 1):
+        raise UsageError("auroc: a row's two probabilities do not sum to 1")
+    # of two classes each one's curve is the other's turned round, and sklearn takes the one of class 1
+    scores = rows[:, 1] if rows.ndim == 2 and len(classes) == 2 else rows
 
     def judge(at: Sequence[int]) -> float:
         some = np.asarray(at)
         if len(np.unique(right[some])) < len(classes):
             return float("nan")  # a sample without a class has no curve for it
-        if rows.ndim == 2:
-            return float(roc_auc_score(right[some], rows[some], multi_class="ovr", labels=classes))
-        return float(roc_auc_score(right[some], rows[some]))
+        if scores.ndim == 2:
+            return float(roc_auc_score(right[some], scores[some], multi_class="ovr", labels=classes))
+        return float(roc_auc_score(right[some], scores[some]))
 
     try:
         value = judge(range(len(right)))

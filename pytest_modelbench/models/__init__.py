@@ -5,6 +5,7 @@ open_model(source, device, settings)
     tasks.py        configuration → task → family
     text.py         decoder-only text models: generate and stream, on any decoder
     encoder.py      text models that read: embed, classify, tag, fill, answer
+    tensorflow.py   .keras, SavedModel and .tflite: arrays in, arrays out
 forward_model.py    what the families of one pass share: verbs around a replaceable `forward`
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from ..declare import check_requirements
 from ..tasks import task_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def open_model(source: Source, device: Device, settings: Settings) -> Model:
     """
     from .checkpoint import find
 
-    check_requirements(f"model {source.text!r}", ("torch", "transformers"))
     checkpoint = find(source, settings)
     task, why = task_of(checkpoint.config, where=f"model {source.text!r}")
     family = import_module(f".{task.family}", __name__)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..declare import check_requirements
 from ..errors import Refused, Unavailable, UsageError
 from ..record import ModelFacts
 
@@ -75,6 +76,8 @@ def find(source: Source, settings: Settings) -> Checkpoint:
         if value and part not in _PARTS.get(source.kind, set(given)):
             takes = ", ".join(sorted(_PARTS[source.kind]))
             raise UsageError(f"model {source.text!r} has a {part}, and {source.kind}: models take only {takes}")
+    if source.kind in ("random", "hub"):
+        _check_torch(source)
     if source.kind == "random":
         from .random_weights import invent
 
@@ -96,6 +99,11 @@ def find(source: Source, settings: Settings) -> Checkpoint:
     )
 
 
+def _check_torch(source: Source) -> None:
+    """Raise Unavailable without what reads every model but TensorFlow's."""
+    check_requirements(f"model {source.text!r}", ("torch", "transformers"))
+
+
 def _package_version(module: str) -> str | None:
     """The installed version of the package that has this module."""
     name = module.split(".")[0]
@@ -103,8 +111,11 @@ def _package_version(module: str) -> str | None:
 
 
 def _at(path: Path, source: Source, settings: Settings, revision: str | None) -> Checkpoint:
-    from . import ctranslate2, efficientnet_lite
+    from . import ctranslate2, efficientnet_lite, tensorflow
 
+    if form := tensorflow.form_of(path):
+        return tensorflow.known(path, form, source, settings, revision)
+    _check_torch(source)
     if path.suffix == ".py":
         from .plain import known as known_code
 
@@ -114,7 +125,10 @@ def _at(path: Path, source: Source, settings: Settings, revision: str | None) ->
 
         return known(path, source, settings, revision)
     if source.options:
-        raise UsageError(f"model {source.text!r} has a ?options, which only an ONNX file takes (?tokenizer=SOURCE)")
+        raise UsageError(
+            f"model {source.text!r} has a ?options, which only an ONNX file takes (?tokenizer=SOURCE), and files of "
+            "TensorFlow's (?signature=NAME)"
+        )
     if path.name == efficientnet_lite.FILE:
         return efficientnet_lite.known(path, source, revision)
     if path.is_dir() and ctranslate2.is_in(path):
@@ -135,7 +149,8 @@ def _at(path: Path, source: Source, settings: Settings, revision: str | None) ->
 
         return invent(source, read_config(path, source))
     raise UsageError(
-        f"model {source.text!r}: {path.name} is neither a folder, a .gguf, .onnx or .py file, nor a config.json"
+        f"model {source.text!r}: {path.name} is neither a folder, a .gguf, .onnx, .keras, .tflite or .py file, nor a "
+        "config.json"
     )
 
 
@@ -165,15 +180,25 @@ def _package_weights(source: Source) -> Path:
         path for root in roots for path in root.rglob("config.json") if list(path.parent.glob("*" + SAFE))
     ):
         return configs[0].parent
-    for form in _FORMS:
-        if files := sorted(path for root in roots for path in root.rglob(form)):
-            return files[0].parent if form == "vocabulary.txt" else _only(files, source)
+    found = {form: sorted(path for root in roots for path in root.rglob(form)) for form in _FORMS}
+    for form, files in found.items():
+        if files and (form == "vocabulary.txt" or any((source.part or "") in path.name for path in files)):
+            return files[0].parent if form == "vocabulary.txt" else _whole(_only(files, source))
+    if files := [path for paths in found.values() for path in paths]:
+        return _only(files, source)  # none is: it says so
     raise UsageError(f"model {source.text!r}: no config.json with *{SAFE} and no {', '.join(_FORMS)} in {roots[0]}")
 
 
 #: Forms of weights that a package may have beside transformers' own, in the order they are looked for: GGUF, a known
-#: file of torch's, CTranslate2 (told by its vocabulary), ONNX.
-_FORMS = ("*.gguf", "efficientnet-lite0-*.pth", "vocabulary.txt", "*.onnx")
+#: file of torch's, CTranslate2 (told by its vocabulary), ONNX, and TensorFlow's three.
+_FORMS = (
+    "*.gguf", "efficientnet-lite0-*.pth", "vocabulary.txt", "*.onnx", "*.keras", "*.tflite", "saved_model.pb"
+)  # fmt: skip
+
+
+def _whole(path: Path) -> Path:
+    """The model that a file is of: a SavedModel is its folder."""
+    return path.parent if path.name == "saved_model.pb" else path
 
 
 def read_config(path: Path, source: Source) -> dict[str, Any]:

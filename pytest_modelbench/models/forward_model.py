@@ -64,10 +64,8 @@ class ForwardModel(Model):
     @property
     def forward(self) -> Forward:
         """How outputs are computed: by torch, eagerly, unless a variant set another way."""
-        if self._forward is None and self.graph:
-            self.forward = OnnxFileForward(self.module)
-        elif self._forward is None:
-            self.run_network(self.network)
+        if self._forward is None:
+            self.run_unasked()
         assert self._forward is not None
         return self._forward
 
@@ -80,6 +78,13 @@ class ForwardModel(Model):
             )
         self._forward = forward
         self.note(ran_on=forward.ran_on)
+
+    def run_unasked(self) -> None:
+        """Set the forward that no variant asked for: torch, eagerly; of an ONNX file its session."""
+        if self.graph:
+            self.forward = OnnxFileForward(self.module, self.device.kind)
+        else:
+            self.run_network(self.network)
 
     @property
     def forward_chosen(self) -> bool:
@@ -102,6 +107,12 @@ class ForwardModel(Model):
             raise Unsupported(f"{self.source.text!r} is an ONNX file: it runs as it is, by the variant 'eager'")
         if not hasattr(self.module, "parameters"):
             raise Unsupported(f"{self.source.text!r} is a function: it runs as it is, by the variant 'eager'")
+
+    def change_with(self, change: Callable[[Any], Any]) -> None:
+        """As every model's. Raises Unsupported for an ONNX file, which has no layers of torch's."""
+        if self.graph:
+            self.check_torch()
+        super().change_with(change)
 
     @property
     def network(self) -> Any:
@@ -156,7 +167,7 @@ class ForwardModel(Model):
     def describe(self, module: Any) -> dict[str, Any]:
         """Facts read off the loaded module."""
         if self.graph:
-            return {"weight_bytes": self.config["file_bytes"], **session_facts(module)}
+            return {"weight_bytes": self.config["file_bytes"], **session_facts(module, self.device.kind)}
         return module_facts(module)
 
     def close(self) -> None:

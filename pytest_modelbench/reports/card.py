@@ -177,7 +177,13 @@ def _how(record: Record, among: Sequence[Record]) -> str:
 
 def _metric(name: str, score: Score, how: str) -> list[str]:
     said = f"{name} ({how})" if how else name
-    return [f"    - type: {_yaml(name)}", f"      value: {score.value!r}", f"      name: {_yaml(said)}"]
+    return [f"    - type: {_yaml(name)}", f"      value: {_number(score.value)}", f"      name: {_yaml(said)}"]
+
+
+def _number(value: float) -> str:
+    """A number as YAML 1.1 reads one: it takes `1e-05`, without a point, for text."""
+    digits, exponent, power = repr(float(value)).partition("e")
+    return digits + (".0" if exponent and "." not in digits else "") + exponent + power
 
 
 def _dataset_type(source: str) -> str:

@@ -6,6 +6,7 @@ rows (`ci.py`).
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ MOST_CHARACTERS = 60_000
 MOST_ROWS = 50
 #: Failing benches in the command that repeats them.
 _REPEATED = 5
+#: What `--bench-against` adds to the name of a ref.
+_COMMIT = re.compile(r" \([0-9a-f]{7,}\)$")
 
 
 @report("markdown")
@@ -101,7 +104,8 @@ def _repeat(failing: Sequence[Verdict], of: Verdicts) -> str:
     """The command that runs the failing benches again; nothing where a name would break out of it."""
     ids = list(dict.fromkeys(verdict.nodeid for verdict in failing))[:_REPEATED]
     option = "--bench-baseline" if of.how == "stored" else "--bench-against"
-    command = f"pytest {' '.join(map(shlex.quote, ids))} {option} {shlex.quote(of.against.partition(' ')[0])}"
+    against = of.against if of.how == "stored" else _COMMIT.sub("", of.against)
+    command = f"pytest {' '.join(map(shlex.quote, ids))} {option}={shlex.quote(against)}"
     if "`" in command or not command.isprintable():
         return ""
     return f"\n\nRepeat {'it' if len(ids) == 1 else 'them'}:\n\n```console\n{command}\n```"

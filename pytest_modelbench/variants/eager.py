@@ -1,4 +1,4 @@
-"""eager: torch as it comes, one operation after the other."""
+"""eager: torch as it comes, one operation after the other; of a model that is not torch's, its own runtime as it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..model import Model
 from ..variants import no_option
 
 
-@variant(requires=("torch",))
+@variant
 def eager(model: Model, option: str | None = None) -> Model:
     """The model as it was opened."""
     no_option("eager", option)

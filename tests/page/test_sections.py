@@ -97,9 +97,21 @@ def test_a_trend_tells_when_it_changed(opened):
     assert re.search(r"31 sessions\. \+2\d\.\d % slower from session 1[4-7] on", first.inner_text())
     assert first.locator(".change.v-slower").count() == 1
     assert "No change." in tab.locator("#trend .drawing").nth(1).inner_text()
+    assert "The newest lies within what the 10 before it predict." in first.inner_text()
+    size = "path => [path.getBBox().width, path.getBBox().height]"
+    band, dots = (first.locator(f"svg .{what}").evaluate(size) for what in ("band", "dots"))
+    assert 0.3 < band[0] / dots[0] < 0.4, "the last 11 of 31 sessions"
+    assert 0 < band[1] < dots[1] / 2, "the step down in the middle is no part of it"
     first.locator("svg").hover()
     assert re.match(r"[0-9a-f]{7} 2026-01-31: \d\.\d+ ms", first.locator(".reading").inner_text())
     assert tab.locator("#live svg.trend").count() == 8
+
+
+def test_a_newest_session_outside_the_prediction_is_said(opened):
+    records = suite(8)
+    faster = [row | {"median_seconds": row["median_seconds"] / 2} for row in past(records, 6)]
+    said = opened(Results(records, history=faster)).locator("#trend .drawing").nth(1).inner_text()
+    assert "The newest lies outside what the 6 before it predict." in said
 
 
 def test_other_machines_are_not_joined_and_few_sessions_are_points(opened):

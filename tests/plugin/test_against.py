@@ -214,6 +214,53 @@ def test_lanes_are_taken_from_xdist(pytester):
     assert set(words(pytester).values()) == {"same"}
 
 
+def test_a_bench_that_passes_in_its_first_pair_only_comes_to_an_end(pytester):
+    bench = """
+import os
+from pathlib import Path
+from work import work
+
+def bench_first_only(measure):
+    Path(SEEN, str(os.getcwd() == HEAD)).mkdir()
+    measure(work, 1000)
+"""
+    places = f"SEEN, HEAD = {str(pytester.mkdir('seen-of-all'))!r}, {str(pytester.path)!r}\n"
+    commit(pytester, conftest=TELLS, work=WORK, bench_a=places + bench)
+    run(pytester, "--bench-against", "HEAD", "--bench-pairs", "3", "--bench-fail", "400%")
+    word, reason, _ = verdicts(pytester)["bench_first_only", "seconds"]
+    assert word == "unclear"
+    assert reason.startswith("open after 1 pairs; 2 pairs left out: failed in a later pair (head): FileExistsError")
+
+
+def test_tests_beside_the_benches_stop_as_ever(pytester):
+    failing = "def test_one():\n    assert 0\ndef test_two():\n    assert 0\n"
+    commit(pytester, conftest=TELLS, work=WORK, test_b=failing, bench_a="SLOWER = 1\n" + BENCHES)
+    result = run(pytester, "--bench-against", "HEAD", "-x")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
+
+
+def test_benches_that_only_the_other_side_has_are_missing(pytester):
+    bench = "from work import work\ndef bench_{}(measure):\n    measure(work, 1000)\n"
+    both, old = bench.format("kept") + bench.format("dropped"), bench.format("old")
+    commit(pytester, conftest=TELLS, work=WORK, bench_a=both, bench_gone=old, bench_other="raise OSError('broken')")
+    commit(pytester, bench_a=bench.format("kept"), bench_gone=None, bench_other=None)
+    result = run(pytester, "--bench-against", "HEAD~1", "--bench-fail", "400%", "-k", "not other")
+    found = verdicts(pytester)
+    reason = f"HEAD~1 ({git('rev-parse', '--short=7', 'HEAD~1').strip()}) has it, it is not here any more"
+    assert {key: word for key, (word, _, _) in found.items()} == {
+        ("bench_kept", "seconds"): "same",
+        ("bench_dropped", "seconds"): "missing",
+        ("bench_old", "seconds"): "missing",
+    }
+    assert found["bench_old", "seconds"][1] == reason
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*2 missing*"])
+
+    run(pytester, "--bench-against", "HEAD~1", "--bench-fail", "400%", "-k", "kept")
+    assert set(verdicts(pytester)) == {("bench_kept", "seconds")}, "what was not asked for is not missing"
+
+
 def test_a_pair_that_dies_is_played_again_and_then_given_up(pytester):
     bench = """
 import os
@@ -359,6 +406,10 @@ def test_calibrating_says_what_this_machine_can_tell_and_keeps_it(pytester):
     assert [len(bench["pairs"]) for bench in json.loads(kept.read_text())["benches"].values()] == [4]
     later = run(pytester, "--bench-against", "HEAD", "--bench-fail", "400%", "-k", "2")
     later.stdout.fnmatch_lines(["Identical code would raise * alarms in a suite like this (calibrated here)."])
+    kept.write_text("<<<<<<< HEAD")
+    damaged = run(pytester, "--bench-against", "HEAD", "--bench-fail", "400%", "-k", "2")
+    damaged.stdout.fnmatch_lines(["*is no calibration*"])
+    assert verdicts(pytester), "the comparison stands"
 
 
 @pytest.mark.gpu

@@ -1,5 +1,7 @@
 """The first output of a variant beside eager's: scores, a limit by mark, and how often eager is loaded."""
 
+import json
+
 import pytest
 from test_records import rows
 
@@ -75,6 +77,20 @@ def test_without_it_eager_is_loaded_once_and_kept(pytester):
     first = rows(pytester)[0]["score_parity_cosine"]
     run(pytester).stdout.fnmatch_lines(["*LOADED 1*"])
     assert [row["score_parity_cosine"] for row in rows(pytester)] == [first, first]
+
+
+def test_where_nothing_can_be_kept_each_variant_is_compared_all_the_same(pytester, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PYTEST_MODELBENCH_CACHE", str(tmp_path / "file"))
+    bench(pytester, "eager", "noisy")
+    result = run(pytester, "--bench-report", "json:report.json")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*LOADED 3*"])
+    assert rows(pytester)[1]["score_parity_cosine"] < 1
+    for found in json.loads((pytester.path / "report.json").read_text())["benches"]:
+        said = [note for note in found["notes"] if "eager's output" in note]
+        assert len(said) == 1, found["notes"]
+        assert said[0].startswith(f"cannot write eager's output to {tmp_path / 'file' / 'parity'}: ")
 
 
 def test_other_inputs_are_another_comparison(pytester):

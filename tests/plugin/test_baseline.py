@@ -52,6 +52,29 @@ def stored(pytester):
     return made
 
 
+@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["serial", "two workers"])
+def test_benches_of_any_name_are_judged(pytester, stored, workers):
+    """What takes `measure` is a bench, in a process of its own and in a worker too."""
+    stored(slow=20)
+    pytester.path.joinpath("bench_a.py").unlink()
+    pytester.makepyfile(
+        test_a="""
+        import pytest
+
+        def test_plain():
+            pass
+
+        @pytest.mark.isolated
+        def test_apart(measure):
+            measure(sum, range(10))
+
+        def test_new(measure):
+            measure(sum, range(10))
+    """
+    )
+    run(pytester, "--bench-require-baseline", *workers).assert_outcomes(passed=1, failed=2)
+
+
 def run(pytester, *arguments, baseline="reports/baseline"):
     return pytester.runpytest(*QUICK, f"--bench-baseline={baseline}", *arguments)
 
@@ -194,6 +217,20 @@ def test_a_baseline_without_these_benches_is_new(pytester, stored):
     result = run(pytester)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["modelbench  * against reports/baseline: 1 new"])
+
+
+def test_what_an_interrupt_kept_from_running_is_not_missing(pytester, stored):
+    stored()
+    pytester.path.joinpath("conftest.py").write_text("""
+import pytest
+
+def pytest_runtest_call(item):
+    if item.name == "bench_slow":
+        raise KeyboardInterrupt
+""")
+    result = pytester.runpytest_subprocess(*QUICK, "--bench-baseline=reports/baseline")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.no_fnmatch_line("*missing *1*")
 
 
 def test_benches_that_ran_once_are_not_judged(pytester, stored):

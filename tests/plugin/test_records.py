@@ -446,7 +446,9 @@ def test_outputs_and_models_are_let_go_when_a_bench_is_recorded(pytester):
     pytester.runpytest(*QUICK).assert_outcomes(passed=2)
 
 
-def test_a_journal_that_fills_up_loses_no_record(pytester):
+def test_a_journal_that_fills_up_loses_no_record(pytester, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     pytester.makeconftest(
         """
         import errno
@@ -474,8 +476,9 @@ def test_a_journal_that_fills_up_loses_no_record(pytester):
     )
     result = pytester.runpytest_subprocess(*QUICK)
     result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["*No space left on device*Records are kept in *"])
+    result.stdout.fnmatch_lines(["*No space left on device*Records are kept in *until they are stored"])
     assert len(rows(pytester)) == 4
+    assert not [*(tmp_path / "temporary").glob("modelbench-journal-*")]
 
 
 def test_a_store_that_cannot_be_written_is_said_first_under_xdist_too(pytester):

@@ -51,6 +51,18 @@ def test_a_device_that_is_full_has_no_peaks(monkeypatch):
     assert found.flops_source == "not measured: no memory was left for it"
 
 
+def test_what_could_not_be_measured_is_tried_again(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(canary, "SECONDS", 0)
+    monkeypatch.setattr(canary, "SIDES", (256,))
+    with monkeypatch.context() as patch:
+        patch.setattr(canary, "_copy", full)
+        assert canary.peaks(CPU, "float32", "7d2e41").bytes_source == "not measured: no memory was left for it"
+    assert canary.peaks(CPU, "float32", "7d2e41").bytes_per_second > 0
+
+
 def test_where_it_fails_it_says_why(monkeypatch):
     def broken(*_):
         raise TypeError("Cannot convert a MPS Tensor to float64\nmore")

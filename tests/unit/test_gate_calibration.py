@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from pytest_modelbench.gate import calibration
+from pytest_modelbench.errors import StoreError
+from pytest_modelbench.gate import calibration, pairs
 from pytest_modelbench.gate.calibration import Calibrated, Kept, alarms, binomial_interval, detectable
 from pytest_modelbench.gate.pairs import PairChange
 from pytest_modelbench.reports.calibration import found, lines
@@ -29,7 +30,17 @@ def test_a_session_screens_and_confirms_on_pairs_of_its_own():
 def test_pairs_in_which_a_bench_did_not_count_are_passed_over():
     gap = bench("same", 0.0)
     gap = Calibrated("same", 0.05, 0.5, (None, None, *gap.pairs))
-    assert calibration.session([gap], range(32))[0].pairs == 3
+    assert calibration.session([gap], range(32)) == [calibration.Outcome("clear", pairs=5, ended=5)]
+
+
+def test_fresh_pairs_begin_where_the_last_bench_was_screened():
+    slower, late = bench("slower", 0.2), bench("late", 0.0, seed=2)
+    late = Calibrated("late", 0.05, 0.5, (*([None] * 7), *late.pairs[:23]))
+    first, second = calibration.session([slower, late], range(30))
+    assert (first.said, first.pairs, first.ended) == ("slower", 6, 13)
+    assert (second.said, second.pairs, second.ended) == ("clear", 10, 10)
+    ends = [max(outcome.ended for outcome in found) for found in calibration.disjoint([slower, late])]
+    assert sum(ends) <= 30
 
 
 def test_sessions_apart_share_no_pair():
@@ -79,3 +90,21 @@ def test_it_is_said_in_words():
     assert "alarms: 0 of " in said
     assert "of 1,000 suites drawn from the same pairs" in said
     assert "The limit cannot be held for loud on this machine: raise it, or time more work in a call." in said
+
+
+def test_more_pairs_show_what_the_gate_shows_with_them():
+    """A fifth is cut off at either end, which costs degrees of freedom."""
+    of = bench("a", 0.0, noise=0.01, pairs=200)
+    spread = pairs.Estimate.of(of.pairs).error * math.sqrt(200)
+    least, _ = detectable(of)
+    with_n = (pairs.Estimate(0.0, spread / math.sqrt(n), n, int(pairs.TRIM * n)) for n in range(3, 16))
+    told = [math.expm1(found.detectable()) for found in with_n]
+    assert least == pytest.approx(min(told))
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD", "[]", '{"schema": 1}', '{"schema": 1, "benches": {"a": 3}}'])
+def test_a_damaged_file_is_said(tmp_path, text):
+    (tmp_path / "kept.json").write_text(text)
+    with pytest.raises(StoreError, match=r"kept\.json is no calibration"):
+        calibration.read(tmp_path / "kept.json")
+    assert calibration.read(tmp_path / "none.json") is None

@@ -103,6 +103,16 @@ def test_a_score_of_the_whole_needs_a_limit():
     assert say(perplexity(17.5), perplexity(16.0)).word == "faster"
 
 
+def test_items_that_rise_do_not_prove_a_score_that_falls():
+    """As macro F1 may: 22 more of the frequent class are right, and of the rare one fewer."""
+    before, after = score(*right(74, 100).items, value=0.54), score(*right(96, 100).items, value=0.49)
+    assert say(before, after).word == "unclear"
+    values = [random.Random(1).random() / 2 for _ in range(40)]
+    before, after = score(*values, value=0.5), score(*(value + 0.3 for value in values), value=0.4)
+    assert say(before, after).word == "unclear"
+    assert say(before, score(*(value + 0.3 for value in values), value=0.6)).word == "faster"
+
+
 def test_items_that_do_not_average_to_the_score_give_no_interval():
     before = score(*[1.0] * 40, value=0.8)
     after = score(*[1.0] * 20, *[0.0] * 20, value=0.6)

@@ -59,8 +59,10 @@ def test_a_change_beyond_the_limit_that_sessions_show_by_themselves_is_unclear(b
 
 
 def test_a_larger_suite_needs_more(baseline):
-    assert say(timed(seconds=0.106), baseline()).word == "slower"
-    assert say(timed(seconds=0.106), baseline(suite=200)).word == "unclear"
+    assert say(timed(seconds=0.11), baseline()).word == "slower"
+    found = say(timed(seconds=0.11), baseline(suite=200))
+    assert (found.word, found.reason) == ("unclear", "among 200 benches that may be chance")
+    assert found.low > found.limit, "of one bench alone it would not be"
 
 
 @pytest.mark.parametrize(("sessions", "word"), [(1, "unclear"), (4, "slower")])
@@ -234,7 +236,10 @@ def test_a_report_of_a_store_has_what_the_gate_said(tmp_path, baseline):
     store = Parquet(tmp_path / "data")
     store.append([timed()])
     store.append_verdicts("s1", found)
-    assert results_at(str(tmp_path / "data")).verdicts == found
+    store.append([replace(ended("failed"), session="s0", started_utc="2026-01-01T10:00:00Z")])
+    seen = results_at(str(tmp_path / "data"))
+    assert seen.verdicts == found
+    assert seen.history == [], "what failed is no part of a trend"
 
 
 def test_no_bench_in_common_is_said(baseline):

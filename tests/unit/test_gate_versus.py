@@ -96,6 +96,27 @@ def test_memory_is_judged_where_a_limit_names_it():
     assert verdict.word == "same"
 
 
+def test_a_rate_falls_by_its_tolerance_when_it_is_that_share_less():
+    def rate(tokens):
+        return replace(timed(), counts={"tokens": tokens})
+
+    for tokens, word in ((951, "same"), (949, "slower")):
+        found = compared(head=rate(tokens), base=rate(1000), fail="tokens_per_second=5%")
+        _, verdict = found.verdicts("clear", "", strict=False)
+        assert (verdict.quantity, verdict.word) == ("tokens_per_second", word)
+        assert verdict.change == pytest.approx(tokens / 1000 - 1)
+
+
+def test_pairs_without_times_are_counted_and_say_why():
+    found = compared(pairs=1)
+    for _ in range(3):
+        found.add(Played(0), {"head": ended("failed", "FileExistsError: it"), "base": timed()}, fresh=False)
+    assert len(found.history) == 4
+    (verdict,) = found.verdicts("open", "open after 1 pairs", strict=False)
+    why = "3 pairs left out: failed in a later pair (head): FileExistsError: it"
+    assert (verdict.word, verdict.reason) == ("unclear", f"open after 1 pairs; {why}")
+
+
 def test_scores_are_judged_on_their_items_and_the_trade_is_said():
     right = Score(1.0, "ratio", "higher", (1.0,) * 40)
     wrong = Score(0.75, "ratio", "higher", (1.0,) * 30 + (0.0,) * 10)

@@ -128,6 +128,10 @@ def test_auroc(sklearn):
         shares.append([weight / sum(weights) for weight in weights])
     expected = sklearn.roc_auc_score(three, shares, multi_class="ovr")
     assert score("auroc", shares, three).value == pytest.approx(expected)
+    two = [[1 - share, share] for share in (one / 2 for one in rows)]
+    assert score("auroc", two, right).value == pytest.approx(found.value)
+    with pytest.raises(UsageError, match=r"auroc: .*sum"):
+        score("auroc", [[0.9, 0.9], [0.2, 0.8]], [0, 1])
     with pytest.raises(UsageError, match="auroc: the references have no 0: no curve"):
         score("auroc", [0.1, 0.2], [1, 1])
     with pytest.raises(UsageError, match="auroc: "):

@@ -188,6 +188,14 @@ def test_metadata_that_was_written_anew_is_refused_and_not_doubled(tmp_path):
         model_card(BOTH, file)
 
 
+@pytest.mark.parametrize("value", [1e-05, 2.5e-07, 1e16, 1e22, 0.1, 6.0, -1e-300])
+def test_a_score_is_a_number_however_small(value, tmp_path):
+    scored = replace(FULL, scores={"bits": Score(value, "bits", "lower")})
+    ((*_, found),) = evaluated(model_card(Results([scored]), tmp_path / "README.md"))
+    assert isinstance(found, float)
+    assert found == value
+
+
 @pytest.mark.parametrize(
     "name",
     ["<img src=x onerror=alert(1)>", "a|b\n# h", "*x* `y` [z](http://e)", "<!-- modelbench:end -->", "\u202e\udcff",

@@ -26,9 +26,22 @@ def test_what_fails_comes_first_with_the_command_that_repeats_it():
     assert lines[0] == "<!-- modelbench:main -->"
     assert lines[1].startswith("### modelbench: 1 of 3 benches is slower than main")
     assert "| **slower** | generate\\[compiled\\] | 341 ms | 367 ms | +7.6 % | +6.1 to +9.2 % | +5 % |" in lines
-    assert "pytest 'benches/bench_llama.py::bench_generate[compiled]' --bench-against main" in lines
+    assert "pytest 'benches/bench_llama.py::bench_generate[compiled]' --bench-against=main" in lines
     assert "<details><summary>1 unclear, 1 same" in shown
     assert shown.count("<details>") == shown.count("</details>") == 2
+
+
+@pytest.mark.parametrize(
+    ("against", "how", "option"),
+    [
+        ("my results/baseline", "stored", "--bench-baseline='my results/baseline'"),
+        ("the other (copy)", "paired", "--bench-against='the other (copy)'"),
+        ("HEAD~1 (a1b2c3d)", "paired", "--bench-against='HEAD~1'"),
+    ],
+)
+def test_the_command_names_what_was_compared_with(against, how, option):
+    shown = text(Results([timed()], Verdicts((SLOW,), against, "3f9c1de", how)))
+    assert f"pytest 'benches/bench_llama.py::bench_generate[compiled]' {option}" in shown.splitlines()
 
 
 def test_when_all_is_well_one_line_is_left():

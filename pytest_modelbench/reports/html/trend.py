@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from ...changepoints import change_points, levels
+from ...gate.prediction import LEAST_SESSIONS, MOST_SESSIONS, predicted
 from ...groups import Row
 from ...quantity import quantity_text, unit_for, visible
 from ...results import Results
@@ -18,8 +20,6 @@ from .compare import name, row_id
 
 #: Charts in a page (chosen here): the benches that changed last come first.
 MOST_CHARTS = 12
-#: Under so many sessions there are points only: a level of fewer is no level.
-LEAST_SESSIONS = 5
 _WHISKERS = 80
 
 
@@ -71,16 +71,40 @@ def _drawn(row: Row, sessions: Sequence[_Session], changes: Sequence[int]) -> di
 
     steps = levels([session.seconds for session in sessions], changes)
     said = [_step(sessions, steps, at) for at in range(1, len(steps))]
+    # a level of fewer is no level, as for the gate
     few = f"{len(sessions)} sessions: points only." if len(sessions) < LEAST_SESSIONS else ""
+    expected = _expected(sessions)
     low, high = _reach(sessions)
     beyond = sum(not low <= session.seconds <= high for session in sessions)
     wild = [f"{beyond:,} lie{'s' if beyond == 1 else ''} beyond the chart."] if beyond else []
     return {
         "id": row_id(row),
         "name": name(row.record),
-        "svg": Markup(_chart(sessions, steps if not few else [])),
-        "said": few or " ".join([f"{len(sessions):,} sessions.", *(said or ["No change."]), *wild]),
+        "svg": Markup(_chart(sessions, steps if not few else [], expected)),
+        "said": few or " ".join([f"{len(sessions):,} sessions.", *(said or ["No change."]), *expected.said, *wild]),
     }
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Where the newest session was to lie, by those before it; `sessions` of them, none where they are too few."""
+
+    low: float = 0.0
+    high: float = 0.0
+    sessions: int = 0
+    said: tuple[str, ...] = ()
+
+
+def _expected(sessions: Sequence[_Session]) -> _Expected:
+    """The 95 % interval of one further session, as the gate of stored sessions has it of one bench."""
+    *earlier, newest = (session.seconds for session in sessions)
+    earlier = earlier[-MOST_SESSIONS:]
+    seen = predicted(earlier, newest, 1) if len(earlier) >= LEAST_SESSIONS else None
+    if seen is None:
+        return _Expected()
+    low, high = (newest * math.exp(-seen.change + side * seen.half) for side in (-1, 1))
+    where = "within" if low <= newest <= high else "outside"
+    return _Expected(low, high, len(earlier), (f"The newest lies {where} what the {len(earlier)} before it predict.",))
 
 
 def _step(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]], at: int) -> str:
@@ -91,12 +115,17 @@ def _step(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]],
     return f"{sign}{abs(ratio) * 100:.1f} % {word} from session {start + 1} on ({visible(sessions[start].label)})."
 
 
-def _chart(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]]) -> str:
+def _chart(sessions: Sequence[_Session], steps: Sequence[tuple[int, int, float]], expected: _Expected) -> str:
     values = [session.seconds for session in sessions]
     unit = unit_for("seconds", values)
     low, high = _reach(sessions)
     x, y = Scale(1, len(sessions), LEFT + 6, RIGHT - 6), Scale(low, high, BOTTOM, TOP)
     parts = [y_axis(y, low, high, unit)]
+    if expected.sessions:
+        ends = (min(max(end, low), high) for end in (expected.low, expected.high))
+        bottom, top = (f"{y(end):.1f}" for end in ends)
+        first, last = (f"{x(at):.1f}" for at in (len(sessions) - expected.sessions - 0.4, len(sessions) + 0.4))
+        parts.append(f'<path class="band" fill-opacity=".25" d="M{first} {bottom}V{top}H{last}V{bottom}Z"/>')
     if len(sessions) <= _WHISKERS:
         parts.append(f'<path class="whisker" d="{"".join(_whiskers(sessions, x, y, low, high))}"/>')
     for place, (start, end, middle) in enumerate(steps):

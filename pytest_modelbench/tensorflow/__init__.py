@@ -1,0 +1,150 @@
+"""Networks that TensorFlow's family of tools runs: what they take and give, and one file a way to run them.
+
+keras_net.py     a .keras file, operation by operation or by Keras's own predict function
+saved_model.py   a signature of a SavedModel, in a session
+lite.py          a .tflite file, in LiteRT
+
+Nothing here is imported before a model needs it: TensorFlow takes seconds to import.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from importlib.util import find_spec
+from typing import Any
+
+from ..errors import Unsupported, UsageError
+from ..forward import Example
+
+# Chosen here, of an axis that may have any size and is no batch: nets of pictures and of sequences both take it.
+ANY_SIZE = 64
+#: Of an example: no size is one.
+BATCH = 2
+
+
+@dataclass(frozen=True)
+class Port:
+    """What a network takes or gives: its sizes, None where any will do, and numpy's name of its type."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
+        return f"{self.name} ({sizes}) {self.dtype}"
+
+    def made(self, batch: int) -> Any:
+        """An array that fits, the same each time: normal numbers; all of what 8 bits hold; zeros and ones, which are
+        rows of any table. Raises Unsupported for texts, UsageError for a batch that is not its own."""
+        import numpy
+
+        if self.shape and self.shape[0] not in (None, batch):
+            raise UsageError(f"{self} takes {self.shape[0]} at a time, not {batch}")
+        sizes = [ANY_SIZE if size is None else size for size in self.shape]
+        sizes[:1] = [batch] if sizes else []
+        drawn = numpy.random.default_rng(0)
+        try:
+            dtype = numpy.dtype(self.dtype)
+        except TypeError:
+            raise Unsupported(f"{self} is of no numbers: there are no made inputs for it") from None
+        if dtype.kind in "iub":
+            low, high = (numpy.iinfo(dtype).min, numpy.iinfo(dtype).max + 1) if dtype.name in _BYTES else (0, 2)
+            return drawn.integers(low, high, sizes).astype(dtype)
+        return drawn.standard_normal(sizes).astype(dtype)
+
+
+_BYTES = ("int8", "uint8")
+
+
+def example_of(ports: Sequence[Port]) -> Example:
+    """Inputs that fit, two of a batch where it may have any size."""
+    return Example(made_inputs(ports), {port.name: {0: "batch"} if _batched(port) else {} for port in ports})
+
+
+def made_inputs(ports: Sequence[Port], batch: int | None = None) -> dict[str, Any]:
+    """An array a port, of so many items: their own number where it is fixed, else two."""
+    return {port.name: port.made(batch or (BATCH if _batched(port) else (*port.shape, 1)[0] or 1)) for port in ports}
+
+
+def _batched(port: Port) -> bool:
+    return bool(port.shape) and port.shape[0] is None
+
+
+def plain(array: Any) -> Any:
+    """Floats as float32, also those that numpy itself has not (bfloat16)."""
+    return array.astype("float32", copy=False) if array.dtype.kind in "fV" else array
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without TensorFlow's and Keras's deprecations of their own calls, while they read or write a model."""
+    import logging
+
+    log = logging.getLogger("tensorflow")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def version(*packages: str) -> str:
+    """The version of the first of these packages that is installed."""
+    for package in packages:
+        try:
+            return installed(package)
+        except PackageNotFoundError:
+            continue
+    raise PackageNotFoundError(packages[0])
+
+
+def tensorflow_version() -> str:
+    """TensorFlow's, whatever its package is called here."""
+    return version("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
+
+
+def threads() -> int:
+    """As many as torch takes, so that the two compare; without torch what OMP_NUM_THREADS says, else all cores."""
+    if find_spec("torch"):
+        import torch
+
+        return int(torch.get_num_threads())
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) else (os.cpu_count() or 1)
+
+
+@cache
+def library() -> Any:
+    """TensorFlow, imported; its own log is kept to errors unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+
+    Its threads belong to the process and are fixed by the first operation: they are set here, unless somebody ran one.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quietly():
+        import tensorflow
+    try:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        tensorflow.config.set_visible_devices([], "GPU")
+        tensorflow.config.list_logical_devices()  # makes the pool
+    except RuntimeError:  # in use before us: what it has is in `threads_text`
+        pass
+    return tensorflow
+
+
+def threads_text() -> str:
+    """How many threads TensorFlow's operations have in this process."""
+    number = library().config.threading.get_intra_op_parallelism_threads()
+    return f"{number} threads" if number else "as many threads as it chose"
