@@ -258,7 +258,8 @@ def _request(seat: Seat) -> dict[str, Any]:
         "inside": str(Path(__file__).with_name("inside.py")),
         "path": list(sys.path),
         "folder": os.getcwd(),
-        "variables": {"LOCAL_RANK": seat.device.partition(":")[2] or "0"},
+        # what this process has read of the hub is in its cache, and is to be the same there
+        "variables": {"LOCAL_RANK": seat.device.partition(":")[2] or "0", "HF_HUB_OFFLINE": "1"},
     }
 
 

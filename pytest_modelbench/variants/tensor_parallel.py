@@ -53,7 +53,10 @@ def tensor_parallel(model: Model, option: str | None = None) -> Model:
     ranks = Ranks([device.torch_name for device in devices], BACKENDS[model.device.kind])
     model.closers.append(ranks.end)
     model.elsewhere = ranks
-    model.load = partial(_load, text, ranks, devices, "+".join(model.applied), model.load)
+    assert model.settings is not None
+    threads, before = _threads(model, len(devices)), "+".join(model.applied)
+    openings = [Opening(model.source.text, before, {}, model.settings, device, threads) for device in devices[1:]]
+    model.load = partial(_load, text, ranks, openings, model.load)
     noted = partial(_note, text, ranks)
     text.decoder = decoder = RanksDecoder(model, ranks, _torch_decoder, noted)
     model.proofs.append(partial(_prove, text, ranks, decoder))
@@ -153,16 +156,11 @@ def _check_plan(config: dict[str, Any], ranks: int, source: str) -> None:
 # -- what is read, and what came of it
 
 
-def _load(model: Any, ranks: Ranks, devices: list[Device], variant: str, read: Any, options: dict[str, Any]) -> Any:
+def _load(model: Any, ranks: Ranks, openings: list[Opening], read: Any, options: dict[str, Any]) -> Any:
     """This rank's part of the module, when the others have theirs."""
     ranks.start()  # they import while weights are drawn here
-    threads = _threads(model, len(devices))
     with given(model, read, options) as all_read:
-        openings = [
-            Opening(all_read.source, variant, all_read.options, model.settings, device, threads)
-            for device in devices[1:]
-        ]
-        ranks.join(openings)
+        ranks.join([replace(theirs, source=all_read.source, options=all_read.options) for theirs in openings])
         with ranks.together():
             module = read_part(ranks.seats[0], all_read.read, all_read.options)
         ranks.groups = groups_of(module.parameters())

@@ -94,6 +94,11 @@ def test_several_devices_are_one_text():
         parse("cuda:0+")
 
 
+def test_several_devices_come_back_from_plain_values():
+    both = Device("cuda:0+1", "cuda:0+1", "cuda", 0, "GPU-1", (Device("cuda:1", "cuda:0+1", "cuda", 1, "GPU-2"),))
+    assert Device.of(asdict(both)) == both
+
+
 def test_a_wait_says_for_whom_and_ends_when_the_other_is_done(tmp_path):
     said = []
 

@@ -7,7 +7,7 @@ from ranks import CPU, TEXTS, TINY, opened, other_ranks
 
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.device import Device
-from pytest_modelbench.errors import Fallback, Unsupported, UsageError
+from pytest_modelbench.errors import Fallback, Lost, Unsupported, UsageError
 from pytest_modelbench.memory import Peaks
 from pytest_modelbench.parity import compare, kept
 from pytest_modelbench.variants import parse as parse_variant
@@ -97,6 +97,17 @@ def test_what_cannot_be_meant_is_refused_before_other_ranks_hear_of_it(split):
         next(split.stream(TEXTS, max_new_tokens=4, num_beams=2))
     assert split.decoder._calls == calls
     split.ran()
+
+
+def test_ranks_that_do_not_compute_the_same_are_found_out(split, monkeypatch):
+    ended = []
+    monkeypatch.setattr(split.elsewhere, "end", ended.append)
+    split.generate(TEXTS, max_new_tokens=4)
+    split.ran()
+    monkeypatch.setattr(split.decoder, "_made", [((1, 2),)])
+    with pytest.raises(Lost, match="rank 1 on cpu made .* calls to .* here, or other tokens in the last"):
+        split.ran()
+    assert ended
 
 
 # -- what is told
