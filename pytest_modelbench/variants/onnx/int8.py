@@ -4,8 +4,8 @@ ONNX Runtime's dynamic quantization, of matrix products alone: integer convoluti
 CPUs and far less exact. The file is folded first (`quant_pre_process`): as torch writes it, weights reach products
 through a transposition.
 
-Weights have a scale a column, inputs one in all, which is what the runtime's products take. So it is the inputs that cost
-precision: of MiniLM the cosine with float32 is 0.992, and with the weights alone rounded 0.9994.
+Weights have a scale a column, inputs one in all, which is what the runtime's products take. So it is the inputs that
+cost precision: of MiniLM the cosine with float32 is 0.992, and with the weights alone rounded 0.9994.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def saturates(flags: str | None = None) -> bool:
     """Whether products of 8-bit numbers overflow on this CPU: x86 without VNNI adds pairs of them in 16 bits.
 
     ONNX Runtime's advice for it is weights of 7 bits (onnxruntime.ai/docs/performance/model-optimizations/quantization,
-    "When to use reduce-range and per-channel quantization?"). `flags` are those of /proc/cpuinfo; where there is no such
-    file nothing is known, and VNNI assumed.
+    "When to use reduce-range and per-channel quantization?"). `flags` are those of /proc/cpuinfo; where there is no
+    such file nothing is known, and VNNI assumed.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
