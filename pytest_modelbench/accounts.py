@@ -38,14 +38,14 @@ def cost(run: Run, watch: Watch) -> Cost:
 
 def memory(watch: Watch) -> Memory:
     """The peaks that were read, with their parts where a text model ran."""
-    read = watch.memory or Memory()
-    if watch.memory is None or not watch.calls or not hasattr(watch.model, "kv_bytes"):
+    if watch.memory is None:
+        return Memory()
+    read = replace(watch.memory, torch_holds=getattr(watch.model, "torch_holds", True))
+    if not watch.calls or not hasattr(watch.model, "kv_bytes"):
         return read
     from .memory import with_parts
 
-    return with_parts(
-        read, watch.model.facts.weight_bytes, watch.model.kv_bytes(watch.calls), not watch.model.handed_over
-    )
+    return with_parts(read, watch.model.facts.weight_bytes, watch.model.kv_bytes(watch.calls))
 
 
 def _counted(found: Cost, counts: dict[str, float]) -> Cost:

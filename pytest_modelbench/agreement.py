@@ -114,6 +114,7 @@ def _place(model: Model, read: Sequence[Any]) -> Path | None:
     from importlib.metadata import version
 
     from . import cache
+    from .device import chip
 
     facts = model.facts
     content = [facts.revision, facts.details.get("digest"), facts.details.get("weights_from")]
@@ -123,18 +124,9 @@ def _place(model: Model, read: Sequence[Any]) -> Path | None:
     shapes = [getattr(given, "shape", None) for given in read]
     runtime = facts.details.get("runtime")
     versions = [runtime] if runtime else [version("torch"), version("transformers")]
-    where = [model.device.kind, _chip(model)]
-    key = cache.key("parity-1", facts.source, content, facts.task, values, shapes, where, versions)
+    where = [model.device.kind, chip(model.device)]
+    key = cache.key("parity-2", facts.source, content, facts.task, values, shapes, where, versions)
     return cache.folder() / "parity" / f"{key}.npz"
-
-
-def _chip(model: Model) -> str:
-    """Another GPU rounds otherwise."""
-    if model.device.kind != "cuda":
-        return ""
-    import torch
-
-    return str(torch.cuda.get_device_name(model.device.index))
 
 
 def _keep(place: Path, arrays: dict[str, Any], run: Run) -> None:

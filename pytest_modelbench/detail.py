@@ -52,7 +52,9 @@ def charts(record: Record) -> list[Chart]:
     if record.tokens:
         gaps = list(chain.from_iterable(record.tokens.itl_seconds))
         if len(gaps) > 1:
-            drawn.append(Chart("Gaps between tokens (itl)", svg.ecdf(gaps), _quantiles(gaps, "gap")))
+            by_chunk = record.tokens.counted_tokens
+            title = "Gaps between chunks, of one token or several" if by_chunk else "Gaps between tokens (itl)"
+            drawn.append(Chart(title, svg.ecdf(gaps), _quantiles(gaps, "gap")))
     timeline = _timeline(record)
     return [*drawn, timeline] if timeline else drawn
 
@@ -168,11 +170,13 @@ def _tokens(tokens: TokenTimes, columns: dict[str, Any]) -> list[tuple[str, str]
         "tpot": columns["tpot_seconds"], "e2el": columns["e2el_seconds"],
     }  # fmt: skip
     rates = {"prefill": columns["prefill_tokens_per_second"], "decode": columns["decode_tokens_per_second"]}
-    prompt = f"{tokens.prompt_tokens:,}" if tokens.prompt_tokens is not None else "unknown"
+    prompt, new = (
+        f"{number:,}" if number is not None else "unknown" for number in (tokens.prompt_tokens, columns["new_tokens"])
+    )
     return [
         *((name, quantity_text("seconds", value)) for name, value in times.items() if value is not None),
         *((name, f"{digits(value)} tokens/s") for name, value in rates.items() if value is not None),
-        ("tokens", f"{prompt} in the prompt, {tokens.new_tokens:,} new, {tokens.batch_size} at once"),
+        ("tokens", f"{prompt} in the prompt, {new} new, {tokens.batch_size} at once"),
         ("taken by", tokens.taken_by),
     ]
 

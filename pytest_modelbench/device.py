@@ -8,6 +8,7 @@ files lie in a folder of the user, under the temporary folder, that all of their
 from __future__ import annotations
 
 import os
+import platform
 import re
 import stat
 import sys
@@ -38,6 +39,9 @@ _LOOK_EVERY_SECONDS = 0.1
 # Chosen here: short enough that a silent terminal is explained, rare enough for a log.
 _FIRST_WORD_SECONDS, _WORD_EVERY_SECONDS = 1.0, 10.0
 
+
+#: What Linux tells of the processor.
+CPUINFO = Path("/proc/cpuinfo")
 
 # Chosen here: 0.2 ms at the 2 GHz of a busy H100, where a launch takes the host 18 us and a round's events 14 us.
 _HELD_CYCLES = 400_000
@@ -122,6 +126,21 @@ class Device:
         import torch
 
         getattr(torch, self.kind).empty_cache()
+
+
+def chip(device: Device) -> list[str]:
+    """What compiled code is for, and rounding depends on: a GPU's name and generation, or a CPU's instructions.
+
+    Where the system does not list those (it is not Linux), the processor as Python names it.
+    """
+    if device.kind == "cuda":
+        import torch
+
+        properties = torch.cuda.get_device_properties(device.index)
+        return [properties.name, f"{properties.major}.{properties.minor}"]
+    text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.exists() else ""
+    told = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return [platform.machine(), *(sorted(told[1].split()) if told else [platform.processor()])]
 
 
 def parse(text: str, where: str = "") -> tuple[str, int | None]:

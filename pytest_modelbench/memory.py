@@ -39,7 +39,7 @@ class Peaks:
             peak, source = _resident_peak_since_reset(), self._process_source
         else:
             peak, source = _resident_peak_of_life()
-        read: dict[str, int | None] = {"process_peak_bytes": peak}
+        read: dict[str, Any] = {"process_peak_bytes": peak}
         sources = {"process_peak_bytes": source}
         if self.device.kind != "cpu":
             _add_allocator(self.device, read, sources)
@@ -50,14 +50,14 @@ class Peaks:
 # -- its parts
 
 
-def with_parts(memory: Memory, weights: int | None, kv_cache: tuple[int | None, str], torch_owns: bool) -> Memory:
+def with_parts(memory: Memory, weights: int | None, kv_cache: tuple[int | None, str]) -> Memory:
     """Peaks with what they are made of: the model's weights, its KV cache, and what is left of torch's peak."""
     kv_bytes, kv_source = kv_cache
     sources = {"weights_bytes": "parameters and buffers of the module, shared ones once", "kv_cache_bytes": kv_source}
-    if not torch_owns:
+    if not memory.torch_holds:
         sources["weights_bytes"] += ", before another runtime took them"
     peak, left = memory.device_allocated_peak_bytes, None
-    if not torch_owns or peak is None:
+    if not memory.torch_holds or peak is None:
         sources["activations_peak_bytes"] = "not known: the peak of the runtime's own allocator is not read"
     elif weights is not None and kv_bytes is not None:
         left = peak - weights - kv_bytes

@@ -59,6 +59,11 @@ class Model:
         return bool(self._handed_to)
 
     @property
+    def torch_holds(self) -> bool:
+        """Whether the weights are torch's, so that its allocator sees what they take of a device."""
+        return not self.handed_over and self.facts.details.get("runtime") is None
+
+    @property
     def module(self) -> Any:
         """The loaded thing (a torch module, for the torch families); read at first touch."""
         if self._handed_to:

@@ -6,7 +6,8 @@ Times are float64 seconds or int64 nanoseconds of one monotonic clock, sizes byt
 Schema history
     1  first version. Added since, with defaults: Timing.cold, Timing.timer_seconds,
        Timing.device_held, Record.tolerance, Record.imported, Score.low, Score.high,
-       Score.interval, Memory.by_device; verbs and ends of rounds called `imported`.
+       Score.interval, Memory.by_device, Memory.torch_holds,
+       TokenTimes.counted_tokens; verbs and ends of rounds called `imported`.
 """
 
 from __future__ import annotations
@@ -106,6 +107,9 @@ class TokenTimes:
     taken_by: str
     #: Call to first new token by device events; empty where the device has none.
     ttft_device_seconds: tuple[float, ...] = ()
+    #: New tokens of each round as the tool that measured counted them, None where it did not. Given where gaps are not
+    #: between tokens but between chunks of a stream, which may hold several; empty elsewhere.
+    counted_tokens: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,16 +151,30 @@ class Memory:
     oom_asked_bytes: int | None = None
     #: The peak of torch's tensors on each of several devices: `cuda:0`, `cuda:1`.
     by_device: dict[str, int] = field(default_factory=dict)
+    #: Whether the model's weights, if there was a model, were torch's: what another runtime takes of a device, torch's
+    #: peaks do not see.
+    torch_holds: bool = True
     sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def peak_bytes(self) -> int | None:
-        """The one number for a table: what this process holds on the device, else in the host's memory.
+        """The one number for a table: what this process holds on the accelerator or, on the CPU, in the host's memory.
 
-        On a device it is the driver's count after the rounds, context included: torch's own peak does not see what
-        another runtime takes, and runtimes keep what they took. Where the driver gives none, torch's reserved peak.
+        On an accelerator it is the driver's count after the rounds, context included: torch's own peak does not see
+        what another runtime takes, and runtimes keep what they took. Where the driver gives none, it is torch's
+        reserved peak; None where that is not the whole, for torch held no weights or nothing at all.
         """
-        return self.device_process_bytes or self.device_reserved_peak_bytes or self.process_peak_bytes
+        if self.device_process_bytes is not None:
+            return self.device_process_bytes
+        if self._of_accelerator:
+            return (self.device_reserved_peak_bytes or None) if self.torch_holds else None
+        return self.process_peak_bytes
+
+    @property
+    def _of_accelerator(self) -> bool:
+        """Whether a device other than the host was looked at, even if in vain."""
+        looked_at = {"device_allocated_peak_bytes", "device_reserved_peak_bytes", "device_used_bytes"}
+        return any(getattr(self, name) is not None or name in self.sources for name in looked_at)
 
 
 @dataclass(frozen=True)

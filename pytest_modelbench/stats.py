@@ -62,11 +62,29 @@ def standard_error(values: Sequence[float]) -> float | None:
 def tpot(times: TokenTimes) -> float | None:
     """Time per output token: (e2el - ttft) / (n - 1), None when n < 2 (vLLM's and MLPerf's definition).
 
-    The median of it over the rounds; n is of the longest sequence, whose last token e2el is.
+    The median of it over the rounds; n is of the longest sequence, whose last token e2el is. Where gaps are between
+    chunks it is what was counted, and rounds whose tokens nobody counted are left out.
     """
-    each = zip(times.ttft_seconds, times.e2el_seconds, times.itl_seconds, strict=True)
-    found = [(e2el - ttft) / len(gaps) for ttft, e2el, gaps in each if gaps]
+    found = [seconds / steps for seconds, steps in _decoded(times)]
     return median(found) if found else None
+
+
+def decode_rate(times: TokenTimes) -> float | None:
+    """Tokens a second after the first: batch · (n - 1) / (t_last - t_first), the median of it over the rounds."""
+    if times.counted_tokens:
+        rates = [times.batch_size * steps / seconds for seconds, steps in _decoded(times) if seconds > 0]
+    else:
+        # a step gives a token to each sequence of the batch, but to those that ended before the others
+        missing = times.batch_size * (max(map(len, times.itl_seconds)) + 1) - times.new_tokens
+        rates = [(times.batch_size * len(gaps) - missing) / sum(gaps) for gaps in times.itl_seconds if sum(gaps) > 0]
+    return median(rates) if rates else None
+
+
+def _decoded(times: TokenTimes) -> list[tuple[float, int]]:
+    """Of each round that has them, seconds after the first token and the steps in them."""
+    counted = [(n or 1) - 1 for n in times.counted_tokens] or [len(gaps) for gaps in times.itl_seconds]
+    each = zip(times.ttft_seconds, times.e2el_seconds, counted, strict=True)
+    return [(e2el - ttft, steps) for ttft, e2el, steps in each if steps]
 
 
 BLOCKS = 10

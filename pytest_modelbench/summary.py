@@ -8,7 +8,7 @@ from weakref import ref
 from .cost import bound_by, call_seconds, mbu, mfu
 from .energy import joules_per_call, joules_per_token
 from .record import Record
-from .stats import P99_NEEDS, median, quantile, quantile_of_sorted, spread_ratio, tpot
+from .stats import P99_NEEDS, decode_rate, median, quantile, quantile_of_sorted, spread_ratio, tpot
 
 #: Axes with a column of their own in every row; other parametrized axes follow as `axis_<name>`.
 AXES = ("model", "variant", "device", "dataset", "batch_size")
@@ -127,11 +127,9 @@ def _tokens(record: Record) -> dict[str, Any]:
     times = record.tokens
     if times is None or not times.ttft_seconds:
         return columns
-    gaps = sorted(gap for gaps in times.itl_seconds for gap in gaps)
+    by_chunk = bool(times.counted_tokens)
+    gaps = [] if by_chunk else sorted(gap for gaps in times.itl_seconds for gap in gaps)
     ttft, e2el = median(times.ttft_seconds), median(times.e2el_seconds)
-    # a step gives a token to each sequence of the batch, but to those that ended before the others
-    missing = times.batch_size * (max(map(len, times.itl_seconds)) + 1) - times.new_tokens
-    decode = [(times.batch_size * len(gaps) - missing) / sum(gaps) for gaps in times.itl_seconds if sum(gaps) > 0]
     columns |= {
         "ttft_seconds": ttft,
         "ttft_device_seconds": median(times.ttft_device_seconds) if times.ttft_device_seconds else None,
@@ -140,9 +138,9 @@ def _tokens(record: Record) -> dict[str, Any]:
         "tpot_seconds": tpot(times),
         "e2el_seconds": e2el,
         "prefill_tokens_per_second": times.prompt_tokens / ttft if times.prompt_tokens and ttft else None,
-        "decode_tokens_per_second": median(decode) if decode else None,
+        "decode_tokens_per_second": decode_rate(times),
         "prompt_tokens": times.prompt_tokens,
-        "new_tokens": times.new_tokens,
+        "new_tokens": times.new_tokens or None,  # nobody counted what came in chunks
     }
     return columns
 

@@ -113,6 +113,7 @@ def test_every_room_has_its_place():
         "environment",
         "models",
         "exports",
+        "providers",
         "tensorflow",
         "trial",
         "commands",

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import StoreError, UnknownName
-from ..record import Record, Timing
+from ..record import Record, Timing, TokenTimes
 
 #: Tool -> its module here.
 TOOLS = {
@@ -139,6 +139,32 @@ def rounds(seconds: Sequence[float], loops: int = 1) -> Timing:
     if not values or not all(0 < value < float("inf") for value in values):
         raise ValueError(f"its times are not seconds above zero: {list(values[:3])}")
     return Timing("imported", values, loops=loops, stopped_by="imported")
+
+
+class Request(NamedTuple):
+    """One request of a server's client: when its chunks came, and how many tokens they were, where that is known."""
+
+    ttft_seconds: float
+    gaps_seconds: tuple[float, ...]
+    e2el_seconds: float
+    new_tokens: int | None
+
+
+def token_times(requests: Sequence[Request], client: str) -> TokenTimes:
+    """Requests as rounds. Their gaps are between chunks: between tokens only where each has as many of both."""
+    chunks = [len(request.gaps_seconds) + 1 for request in requests]
+    counted = tuple(request.new_tokens for request in requests)
+    by_token = list(counted) == chunks
+    return TokenTimes(
+        ttft_seconds=tuple(request.ttft_seconds for request in requests),
+        itl_seconds=tuple(request.gaps_seconds for request in requests),
+        e2el_seconds=tuple(request.e2el_seconds for request in requests),
+        batch_size=1,
+        prompt_tokens=None,
+        new_tokens=max(chunks) if by_token else counted[-1] or 0,
+        taken_by=f"{client}'s client, at each chunk of a stream; a round is a request",
+        counted_tokens=() if by_token else counted,
+    )
 
 
 def _utc(seconds: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..importers import File, imported, rounds
+from ..importers import File, Request, imported, rounds, token_times
 from ..record import Record, TokenTimes
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "sec": 1.0, "s": 1.0, "seconds": 1.0}
@@ -53,20 +53,18 @@ def _requests(content: list[dict[str, Any]], file: File) -> Record:
 
 
 def _tokens(metrics: list[dict[str, Any]]) -> TokenTimes | None:
-    """Of requests that streamed; the gaps are between chunks, which may hold several tokens."""
-    streamed = [found for found in metrics if "time_to_first_token" in found and "request_latency" in found]
-    if not streamed:
-        return None
-    gaps = [tuple(_seconds(found.get("inter_chunk_latency"))) for found in streamed]
-    return TokenTimes(
-        ttft_seconds=tuple(_seconds(found["time_to_first_token"])[0] for found in streamed),
-        itl_seconds=tuple(gaps),
-        e2el_seconds=tuple(_seconds(found["request_latency"])[0] for found in streamed),
-        batch_size=1,
-        prompt_tokens=None,
-        new_tokens=max(map(len, gaps)) + 1,
-        taken_by="AIPerf's client, at each chunk of a stream; a round is a request",
-    )
+    """Of requests that streamed."""
+    streamed = [
+        Request(
+            _seconds(found["time_to_first_token"])[0],
+            tuple(_seconds(found.get("inter_chunk_latency"))),
+            _seconds(found["request_latency"])[0],
+            (found.get("output_sequence_length") or {}).get("value"),
+        )
+        for found in metrics
+        if "time_to_first_token" in found and "request_latency" in found
+    ]
+    return token_times(streamed, "AIPerf") if streamed else None
 
 
 def _seconds(metric: dict[str, Any] | None) -> list[float]:

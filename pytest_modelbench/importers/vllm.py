@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..importers import File, imported, rounds
+from ..importers import File, Request, imported, rounds, token_times
 from ..record import Record, TokenTimes
 
 
@@ -73,19 +73,10 @@ def _tokens(content: dict[str, Any]) -> TokenTimes | None:
     """Requests that gave a token; a failed one has a ttft of 0."""
     ttfts, gaps = content.get("ttfts") or [], content.get("itls") or []
     ends = content.get("latencies") or [ttft + sum(of_one) for ttft, of_one in zip(ttfts, gaps, strict=True)]
-    good = [one for one in zip(ttfts, map(tuple, gaps), ends, strict=True) if one[0] > 0] if ttfts else []
-    if not good:
-        return None
-    ttft_seconds, itl_seconds, e2el_seconds = zip(*good, strict=True)
-    return TokenTimes(
-        ttft_seconds,
-        itl_seconds,
-        e2el_seconds,
-        batch_size=1,
-        prompt_tokens=None,
-        new_tokens=max(map(len, itl_seconds)) + 1,
-        taken_by="vLLM's client, at each chunk of a stream; a round is a request",
-    )
+    counts = content.get("output_lens") or [None] * len(ttfts)
+    each = zip(ttfts, map(tuple, gaps), ends, counts, strict=True) if ttfts else ()
+    good = [request for request in map(Request._make, each) if request.ttft_seconds > 0]
+    return token_times(good, "vLLM") if good else None
 
 
 def _started(date: str) -> str:

@@ -82,7 +82,7 @@ class ForwardModel(Model):
     def run_unasked(self) -> None:
         """Set the forward that no variant asked for: torch, eagerly; of an ONNX file its session."""
         if self.graph:
-            self.forward = OnnxFileForward(self.module)
+            self.forward = OnnxFileForward(self.module, self.device.kind)
         else:
             self.run_network(self.network)
 
@@ -167,7 +167,7 @@ class ForwardModel(Model):
     def describe(self, module: Any) -> dict[str, Any]:
         """Facts read off the loaded module."""
         if self.graph:
-            return {"weight_bytes": self.config["file_bytes"], **session_facts(module)}
+            return {"weight_bytes": self.config["file_bytes"], **session_facts(module, self.device.kind)}
         return module_facts(module)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import cache
+from .. import cache, providers
 from ..declare import check_requirements
 from ..errors import Unavailable, Unsupported, UsageError
 from ..forward import Inputs
@@ -66,7 +66,10 @@ def _read(path: Path, source: Source, where: str, options: dict[str, Any]) -> An
 
 
 def open_session(path: Path, source: Source, where: str) -> Any:
-    """A session on the device's provider. Raises Unavailable without it, UsageError for a damaged file."""
+    """A session on the device's provider.
+
+    Raises Unavailable without it, Fallback where another one ran, UsageError for a damaged file.
+    """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
@@ -76,12 +79,8 @@ def open_session(path: Path, source: Source, where: str) -> Any:
         raise Unavailable(f"model {source.text!r}: this onnxruntime has no provider for {where}; run with --device cpu")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = _threads(), 1
-    options.log_severity_level = 3  # errors
-    if kind == "cuda":
-        onnxruntime.preload_dlls()
-    chosen = (provider, {"device_id": int(index or 0)}) if kind == "cuda" else provider
     try:
-        return onnxruntime.InferenceSession(path, options, providers=[chosen])
+        return providers.open_session(path, provider, int(index or 0), options)
     except (states.InvalidProtobuf, states.InvalidGraph, states.Fail, states.InvalidArgument) as error:
         raise UsageError(f"model {source.text!r}: ONNX Runtime cannot read {path} ({error})") from error
 
@@ -94,17 +93,13 @@ def _threads() -> int:
 
 
 class OnnxFileForward:
-    """A session's run, arrays of the host in and out."""
+    """A session's run, arrays of the host in and out. Raises Fallback where its heavy nodes are not on the device."""
 
-    def __init__(self, session: Any) -> None:
-        import onnxruntime
-
+    def __init__(self, session: Any, kind: str) -> None:
         self.session = session
         self.names = [entry.name for entry in session.get_outputs()]
         self.types = {entry.name: _TYPES.get(entry.type[7:-1]) for entry in session.get_inputs()}
-        provider = session.get_providers()[0]
-        threads = session.get_session_options().intra_op_num_threads
-        self.ran_on = f"onnxruntime {onnxruntime.__version__} {provider}, {threads} threads"
+        self.ran_on = providers.check_assignment(session, _PROVIDERS[kind])
 
     def __call__(self, inputs: Inputs) -> dict[str, Any]:
         """Every output by name; floats as float32."""
@@ -132,7 +127,11 @@ def ports(session: Any) -> tuple[Port, ...]:
     )
 
 
-def session_facts(session: Any) -> dict[str, Any]:
-    """What a session tells of its graph."""
+def session_facts(session: Any, kind: str) -> dict[str, Any]:
+    """What a session on a kind of device tells of its graph, and how much of it runs elsewhere."""
     told = session.get_modelmeta()
-    return {"architecture": told.graph_name or "OnnxGraph", "onnx_producer": told.producer_name or None}
+    return {
+        "architecture": told.graph_name or "OnnxGraph",
+        "onnx_producer": told.producer_name or None,
+        "nodes_elsewhere": providers.elsewhere(session, _PROVIDERS[kind]),
+    }

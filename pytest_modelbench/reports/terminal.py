@@ -214,14 +214,15 @@ def _front(group: Group, width: int) -> list[_Styled]:
 
 
 def _impact(group: Group, width: int) -> list[_Styled]:
-    """What fewer bits a weight did; a line that is too short is left by what the weights say too, then by the last."""
+    """What fewer bits a weight did; a line that is too short is left by what others say too, then by the last."""
     found = impact(group)
     if found is None:
         return []
     table = [[visible(text) for text in line] for line in (found.heads, *found.texts)]
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     while len(widths) > 1 and 2 + sum(inner + 2 for inner in widths) > width:
-        at = next((table[0].index(head) for head in ("J/token", "peak memory") if head in table[0]), len(widths) - 1)
+        spare = (head for head in ("J/token", "peak memory", "bits/weight") if head in table[0])
+        at = table[0].index(next(spare, table[0][-1]))
         widths.pop(at)
         for texts in table:
             texts.pop(at)

@@ -92,8 +92,8 @@ def _of_form(model: Model, name: str, *forms: str) -> Any:
         return family
     if form is None:
         raise Unsupported(
-            f"variant {name!r} is for TensorFlow's models (a .keras file, a SavedModel), and {model.source.text!r} is "
-            "none: use 'onnx', 'openvino' or 'compiled'"
+            f"variant {name!r} is for TensorFlow's models (a .keras file, a SavedModel), and this is none: use 'onnx', "
+            "'openvino' or 'compiled'"
         )
     if name == "keras":
         raise Unsupported(f"variant 'keras' runs .keras files, and {model.source.text!r} is none: use 'eager'")

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..declare import variant
+from ..device import chip
 from ..errors import Unsupported
 from ..exports import made
 from ..exports.graph import Graph, graph_of
@@ -26,7 +27,7 @@ def torch_export(model: Model, option: str | None = None) -> Model:
     import torch
 
     graph = graph_of(model, "variant 'torch-export'")
-    folder = made(model, "torch-export", [model.device.name], partial(_make, graph))
+    folder = made(model, "torch-export", [model.device.name, chip(model.device)], partial(_make, graph))
     graph = graph.shell
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"torch\.")

@@ -77,10 +77,12 @@ def test_bits_are_unknown_without_weights():
 
 def test_the_terminal_shows_it_and_drops_columns_that_do_not_fit():
     records = [run("eager", 1.0, 32), run("bnb-int8", 0.5, 9, RIGHT, 0.9)]
-    wide, narrow = (lines(records, width=width, seconds=1.0) for width in (120, 60))
+    wide, middling, narrow = (lines(records, width=width, seconds=1.0) for width in (120, 98, 60))
     (head,) = (line for line in wide if "bits/weight" in line)
     assert head.split()[:4] == ["variant", "bits/weight", "time", "weights"]
     assert any("90.0 % of tokens" in line for line in wide)
+    assert any("90.0 % of tokens" in line for line in middling), "the tokens are said by nothing else"
+    assert not any("bits/weight" in line for line in middling)
     assert not any("of tokens" in line for line in narrow)
     assert max(len(line) for line in narrow if "bits/weight" in line or "bnb-int8" in line) <= 60
 

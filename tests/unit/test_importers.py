@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 from records import timed
 
 from pytest_modelbench.__main__ import main
+from pytest_modelbench.detail import charts
 from pytest_modelbench.errors import StoreError, UnknownName
 from pytest_modelbench.groups import side_by_side
 from pytest_modelbench.importers import TOOLS, records_of
@@ -116,6 +118,40 @@ def test_vllm_serve_without_detail_has_no_token_times(tmp_path):
     (record,) = records_of(file)
     assert record.tokens is None
     assert any("--save-detailed" in note for note in record.notes)
+
+
+#: Several tokens a chunk: 9, 7 and 6 tokens came in 5, 4 and 3 chunks.
+CHUNKED = (0.043 / 8, 0.033 / 6, 0.025 / 5)
+
+
+def test_chunks_of_several_tokens_are_not_taken_for_tokens(tmp_path):
+    (record,) = records_of(changed(tmp_path, "vllm-serve.json", lambda found: found.update(output_lens=[9, 7, 6, 0])))
+    columns = row(record)
+    assert columns["itl_p50_seconds"] is columns["itl_p95_seconds"] is None
+    assert columns["tpot_seconds"] == pytest.approx(median(CHUNKED))
+    assert columns["decode_tokens_per_second"] == pytest.approx(1 / median(CHUNKED))
+    assert columns["new_tokens"] == 6
+    assert [chart.title for chart in charts(record)] == ["Rounds", "Gaps between chunks, of one token or several"]
+    assert from_dict(to_dict(record)) == record
+
+
+def test_chunks_of_nobody_knows_how_many_tokens_give_no_rate(tmp_path):
+    (record,) = records_of(changed(tmp_path, "vllm-serve.json", lambda found: found.pop("output_lens")))
+    columns = row(record)
+    unknown = ("itl_p50_seconds", "tpot_seconds", "decode_tokens_per_second", "new_tokens")
+    assert [columns[name] for name in unknown] == [None] * 4
+    assert columns["ttft_seconds"] == 0.055
+
+
+def test_chunks_of_aiperf(tmp_path):
+    lines = (
+        (Path(__file__).parent / "imports/aiperf.jsonl").read_text().replace('{"value": 5, "unit": "tokens"}', "null")
+    )
+    file = tmp_path / "profile_export.jsonl"
+    file.write_text(lines.replace('{"value": 4, "unit": "tokens"}', '{"value": 7, "unit": "tokens"}'))
+    (record,) = records_of(file)
+    assert row(record)["tpot_seconds"] == pytest.approx((0.2709 - 0.2559) / 6)
+    assert row(record)["itl_p50_seconds"] is None
 
 
 def test_vllm_latency_and_throughput():

@@ -67,20 +67,23 @@ def test_a_device_without_peaks_says_so():
     assert read.device_reserved_peak_bytes is None
     assert read.sources["device_reserved_peak_bytes"] == "not read: torch.mps keeps no peaks"
     assert read.sources["device_used_bytes"] == "not read: no NVML for mps"
+    assert read.process_peak_bytes > 0
+    assert read.peak_bytes is None, "the host's memory is not the device's"
 
 
 def test_the_rest_of_the_peak_is_activations():
-    found = with_parts(Memory(device_allocated_peak_bytes=1000), 600, (100, "a cache"), torch_owns=True)
+    found = with_parts(Memory(device_allocated_peak_bytes=1000), 600, (100, "a cache"))
     assert (found.weights_bytes, found.kv_cache_bytes, found.activations_peak_bytes) == (600, 100, 300)
     assert found.sources["kv_cache_bytes"] == "a cache"
 
 
 @pytest.mark.parametrize(
-    ("peak", "torch_owns", "why"),
+    ("peak", "torch_holds", "why"),
     [(None, True, "allocator is not read"), (1000, False, "allocator is not read"), (500, True, "more than was")],
 )
-def test_activations_that_cannot_be_told_are_not(peak, torch_owns, why):
-    found = with_parts(Memory(device_allocated_peak_bytes=peak), 600, (100, "a cache"), torch_owns)
+def test_activations_that_cannot_be_told_are_not(peak, torch_holds, why):
+    memory = Memory(device_allocated_peak_bytes=peak, torch_holds=torch_holds)
+    found = with_parts(memory, 600, (100, "a cache"))
     assert found.activations_peak_bytes is None
     assert why in found.sources["activations_peak_bytes"]
 

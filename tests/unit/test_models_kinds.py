@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 
 import pytest
-from stand_in import CPU, settings
+from stand_in import CPU, CUDA, settings
 
-from pytest_modelbench.errors import Unavailable, UnknownName, Unsupported, UsageError
+from pytest_modelbench.errors import Fallback, Unavailable, UnknownName, Unsupported, UsageError
 from pytest_modelbench.parity import compare, kept
 from pytest_modelbench.source import parse
 from pytest_modelbench.tasks import TASKS
@@ -42,10 +42,10 @@ AMOUNTS = {"audio_seconds": 1.5, "images": 2}
 ONE_PASS = [name for name in KINDS if not KINDS[name][2].get("max_new_tokens")]
 
 
-def opened(text):
+def opened(text, device=CPU):
     from pytest_modelbench.models import open_model
 
-    return open_model(parse(text), CPU, settings())
+    return open_model(parse(text), device, settings())
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -267,12 +267,28 @@ def test_a_graph_of_ones_own(graph):
     assert (model(numpy.ones((3, 2))) == 2).all()
     assert model.facts.architecture == "twice"
     assert "CPUExecutionProvider" in model.facts.ran_on
+    assert not model.torch_holds
     with pytest.raises(Unsupported, match="is an ONNX file"):
         _ = model.network
     other = opened(str(graph))
     other.load_with(dtype="float16")
     with pytest.raises(Unsupported, match="cannot be read with dtype"):
         other.prepare()
+
+
+def test_a_graph_whose_provider_does_not_load_is_a_fallback(graph, monkeypatch):
+    """As with onnxruntime-gpu where a library of CUDA's is missing: the provider is listed, and the CPU's runs."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    known = onnxruntime.get_available_providers()
+    if "CUDAExecutionProvider" in known:
+        pytest.skip("it may load here")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *known])
+    model = opened(str(graph), CUDA)
+    with (
+        pytest.warns(UserWarning, match="'CUDAExecutionProvider' is not in available"),
+        pytest.raises(Fallback, match="asked for CUDAExecutionProvider, CPUExecutionProvider ran"),
+    ):
+        model.prepare()
 
 
 def test_a_damaged_graph(graph):

@@ -58,5 +58,21 @@ def test_the_id_tells_sessions_and_axes_apart():
 
 def test_the_peak_is_the_devices_where_there_is_one():
     assert Memory(process_peak_bytes=1, device_reserved_peak_bytes=2).peak_bytes == 2
+    assert Memory(process_peak_bytes=1, device_reserved_peak_bytes=2, device_process_bytes=3).peak_bytes == 3
+    assert Memory(process_peak_bytes=1, device_process_bytes=0).peak_bytes == 0
     assert Memory(process_peak_bytes=1).peak_bytes == 1
     assert Memory().peak_bytes is None
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        Memory(device_reserved_peak_bytes=0),
+        Memory(device_reserved_peak_bytes=2, torch_holds=False),
+        Memory(device_used_bytes=2),
+        Memory(sources={"device_reserved_peak_bytes": "not read: torch.mps keeps no peaks"}),
+    ],
+    ids=["nothing-by-torch", "by-another-runtime", "not-by-process", "not-at-all"],
+)
+def test_the_peak_of_a_device_is_never_the_hosts(unknown):
+    assert replace(unknown, process_peak_bytes=5_000_000_000).peak_bytes is None

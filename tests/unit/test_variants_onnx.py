@@ -4,12 +4,12 @@ from importlib.util import find_spec
 import pytest
 from stand_in import CPU, CUDA, settings
 
+from pytest_modelbench import providers
 from pytest_modelbench.errors import Fallback, Unavailable, Unsupported, UsageError
 from pytest_modelbench.source import parse
 from pytest_modelbench.variants.compiled import compiled
 from pytest_modelbench.variants.eager import eager
 from pytest_modelbench.variants.onnx import onnx
-from pytest_modelbench.variants.onnx import session as onnx_session
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -113,6 +113,7 @@ def test_other_weights_are_another_export(model):
 
 
 def test_the_module_is_gone_and_says_so(model):
+    assert not model.torch_holds
     with pytest.raises(UsageError, match="are in ONNX Runtime now"):
         _ = model.module
 
@@ -208,19 +209,19 @@ class Session:
 def test_heavy_nodes_on_another_provider_are_a_fallback():
     session = Session(Part("CUDAExecutionProvider", "Add"), Part("CPUExecutionProvider", "MatMul", "Shape"))
     with pytest.raises(Fallback, match="asked for CUDAExecutionProvider, but MatMul on CPUExecutionProvider ran"):
-        onnx_session.check_assignment(session, "CUDAExecutionProvider")
+        providers.check_assignment(session, "CUDAExecutionProvider")
 
 
 def test_light_nodes_may_stay_on_the_host():
     session = Session(Part("CUDAExecutionProvider", "MatMul"), Part("CPUExecutionProvider", "Shape"))
-    assert "1 of 2 nodes" in onnx_session.check_assignment(session, "CUDAExecutionProvider")
+    assert "1 of 2 nodes" in providers.check_assignment(session, "CUDAExecutionProvider")
 
 
 def test_nodes_that_stay_on_the_host_are_counted_for_a_caveat():
     session = Session(Part("CUDAExecutionProvider", "MatMul"), Part("CPUExecutionProvider", "Shape", "Gather", "Shape"))
-    said = onnx_session.elsewhere(session, "CUDAExecutionProvider")
+    said = providers.elsewhere(session, "CUDAExecutionProvider")
     assert said == "3 of 4 nodes on CPUExecutionProvider: Gather, Shape"
-    assert onnx_session.elsewhere(Session(Part("CUDAExecutionProvider", "MatMul")), "CUDAExecutionProvider") is None
+    assert providers.elsewhere(Session(Part("CUDAExecutionProvider", "MatMul")), "CUDAExecutionProvider") is None
 
 
 def test_close_gives_the_session_back():

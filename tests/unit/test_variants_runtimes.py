@@ -201,6 +201,26 @@ def test_bfloat16_in_onnxruntime_is_refused_with_what_can():
         applied("bf16+onnx", "random:bert-tiny")
 
 
+def test_a_package_is_kept_for_one_chip(monkeypatch, tmp_path):
+    """The code of another processor would end the process, or be timed as this one's."""
+    keys = []
+
+    def kept(model, kind, key, make):
+        keys.append(key)
+        raise Unsupported("the key is all that is looked at")
+
+    from pytest_modelbench import device
+    from pytest_modelbench.variants import torch_export
+
+    monkeypatch.setattr(torch_export, "made", kept)
+    for flags in ("fpu avx2", "fpu avx2", "fpu avx2 avx512f"):
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\nflags\t\t: {flags}\n")
+        monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+        with pytest.raises(Unsupported, match="the key is all"):
+            applied("torch-export", "random:bert-tiny")
+    assert keys[0] == keys[1] != keys[2]
+
+
 @pytest.mark.slow
 def test_a_package_of_aot_inductor(opened):
     small = "random:bert?num_hidden_layers=1&hidden_size=32&num_attention_heads=2&intermediate_size=32"

@@ -7,7 +7,7 @@
     onnx:opset=18                     asked of torch's exporter; the one that it wrote is in the Record
     onnx:no-binding                   arrays of the host in and out at each call, a KV cache too
 
-session.py   a file → a session, and what ran where by its own record
+session.py   a file → a session as the option asks for it; ../../providers.py says what ran where
 run.py       a session → a model's pass, or its steps with the KV cache kept on the device
 int8.py      ort-int8: the same file with integer weights
 """

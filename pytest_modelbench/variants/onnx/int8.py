@@ -21,9 +21,9 @@ from ... import cache
 from ...declare import variant
 from ...errors import Fallback, Unsupported
 from ...model import Model
+from ...providers import nodes
 from ...variants import words
 from . import NEEDS, WORDS, run_in_onnxruntime
-from .session import nodes
 
 #: Operators that are quantized, and what ONNX Runtime makes of them.
 QUANTIZED = ("MatMul", "Gemm")

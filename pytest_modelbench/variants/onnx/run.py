@@ -8,7 +8,7 @@ from ...exports.decoder import READS, StepDecoder
 from ...exports.graph import Graph
 from ...forward import Inputs
 from ...model import Model
-from .session import check_assignment, elsewhere
+from ...providers import check_assignment, elsewhere
 
 #: What ONNX Runtime calls the types that weights and inputs have here.
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(bool)": "bool"}
