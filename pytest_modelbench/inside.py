@@ -39,7 +39,16 @@ _OFF: dict[str, Any] = {
     "tx": [],
     "usepdb": False,
     "trace": False,
+    "pastebin": None,
+    # files that are the parent's, which a second writer would cut short: of pytest, of plugins by their own names
     "xmlpath": None,
+    "log_file": os.devnull,  # None would be the ini file's
+    "report_log": None,
+    "htmlpath": None,
+    "json_report": False,
+    "csv_path": None,
+    "allure_report_dir": None,
+    "clean_alluredir": False,
     "benchmark_json": None,
     "benchmark_autosave": False,
     "benchmark_save": None,

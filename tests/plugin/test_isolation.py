@@ -164,6 +164,60 @@ def test_each_process_leases_the_device_and_makes_its_own_fixtures(pytester):
     assert pids[0] == pids[1] == pids[4] == pids[5] != pids[2] == pids[3]
 
 
+#: A plugin that writes while the session goes on, as pytest-reportlog does and under its option's name.
+REPORT_LOG = """
+    def pytest_addoption(parser):
+        parser.addoption("--report-log", dest="report_log")
+
+    def pytest_configure(config):
+        if config.option.report_log and not hasattr(config, "workerinput"):
+            config.pluginmanager.register(Log(config.option.report_log))
+
+    class Log:
+        def __init__(self, place):
+            self.file = open(place, "w", buffering=1)
+
+        def pytest_runtest_logreport(self, report):
+            print(report.nodeid, report.when, file=self.file)
+
+        def pytest_unconfigure(self):
+            self.file.close()
+"""
+
+
+def test_files_that_the_session_writes_are_its_own(pytester):
+    pytester.makeconftest(REPORT_LOG)
+    pytester.makeini("[pytest]\nlog_file_level = INFO\nlog_file = ini.log\n")
+    pytester.makepyfile(
+        bench_a="""
+        import logging
+        import pytest
+
+        def bench_first(measure):
+            logging.getLogger().info("said first")
+            measure(int)
+
+        @pytest.mark.isolated
+        def bench_in_between(measure):
+            logging.getLogger().info("said in between")
+            measure(int)
+
+        def bench_last(measure):
+            logging.getLogger().info("said last")
+            measure(int)
+        """
+    )
+    for more, log in ([], "ini.log"), (["--log-file=own.log"], "own.log"):
+        result = pytester.runpytest_subprocess(*QUICK, "-p", "no:randomly", "--report-log=reports.log", *more)
+        result.assert_outcomes(passed=3)
+        said = (pytester.path / log).read_text()
+        assert "\0" not in said
+        assert ["said" in line for line in said.splitlines()] == [True, True]
+        assert [line.split()[1] for line in (pytester.path / "reports.log").read_text().splitlines()] == [
+            "setup", "call", "teardown"
+        ] * 3  # fmt: skip
+
+
 def test_bench_isolate_gives_each_bench_a_process_and_leaves_tests_alone(pytester):
     pytester.makepyfile(
         bench_a="""
