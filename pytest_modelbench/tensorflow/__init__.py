@@ -1,4 +1,4 @@
-"""Networks that TensorFlow's family of tools runs: what they take and give, and one file a way to run them.
+"""Networks that TensorFlow's family of tools runs, one file a way to run them.
 
 keras_net.py     a .keras file, operation by operation or by Keras's own predict function
 saved_model.py   a signature of a SavedModel, in a session
@@ -11,71 +11,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from typing import Any
-
-from ..errors import Unsupported, UsageError
-from ..forward import Example
-
-# Chosen here, of an axis that may have any size and is no batch: nets of pictures and of sequences both take it.
-ANY_SIZE = 64
-#: Of an example: no size is one.
-BATCH = 2
-
-
-@dataclass(frozen=True)
-class Port:
-    """What a network takes or gives: its sizes, None where any will do, and numpy's name of its type."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
-        return f"{self.name} ({sizes}) {self.dtype}"
-
-    def made(self, batch: int) -> Any:
-        """An array that fits, the same each time: normal numbers; all of what 8 bits hold; zeros and ones, which are
-        rows of any table. Raises Unsupported for texts, UsageError for a batch that is not its own."""
-        import numpy
-
-        if self.shape and self.shape[0] not in (None, batch):
-            raise UsageError(f"{self} takes {self.shape[0]} at a time, not {batch}")
-        sizes = [ANY_SIZE if size is None else size for size in self.shape]
-        sizes[:1] = [batch] if sizes else []
-        drawn = numpy.random.default_rng(0)
-        try:
-            dtype = numpy.dtype(self.dtype)
-        except TypeError:
-            raise Unsupported(f"{self} is of no numbers: there are no made inputs for it") from None
-        if dtype.kind in "iub":
-            low, high = (numpy.iinfo(dtype).min, numpy.iinfo(dtype).max + 1) if dtype.name in _BYTES else (0, 2)
-            return drawn.integers(low, high, sizes).astype(dtype)
-        return drawn.standard_normal(sizes).astype(dtype)
-
-
-_BYTES = ("int8", "uint8")
-
-
-def example_of(ports: Sequence[Port]) -> Example:
-    """Inputs that fit, two of a batch where it may have any size."""
-    return Example(made_inputs(ports), {port.name: {0: "batch"} if _batched(port) else {} for port in ports})
-
-
-def made_inputs(ports: Sequence[Port], batch: int | None = None) -> dict[str, Any]:
-    """An array a port, of so many items: their own number where it is fixed, else two."""
-    return {port.name: port.made(batch or (BATCH if _batched(port) else (*port.shape, 1)[0] or 1)) for port in ports}
-
-
-def _batched(port: Port) -> bool:
-    return bool(port.shape) and port.shape[0] is None
 
 
 def plain(array: Any) -> Any:

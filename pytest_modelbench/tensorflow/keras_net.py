@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import Fallback, Refused, UsageError
 from ..forward import Inputs
-from . import Port, library, plain, quietly, tensorflow_version, threads_text, version
+from ..ports import Port
+from . import library, plain, quietly, tensorflow_version, threads_text, version
 
 
 def configuration(path: Path, where: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 from ..declare import check_requirements
 from ..errors import Fallback, UnknownName, UsageError
 from ..forward import Inputs
-from . import Port, library, plain, tensorflow_version, threads, version
+from ..ports import Port
+from . import library, plain, tensorflow_version, threads, version
 from .saved_model import USUAL
 
 _MARK = b"TFL3"

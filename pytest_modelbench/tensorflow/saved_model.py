@@ -12,7 +12,8 @@ from typing import Any
 
 from ..errors import Fallback, UnknownName, UsageError
 from ..forward import Inputs
-from . import Port, library, plain, quietly, tensorflow_version, threads, threads_text
+from ..ports import Port
+from . import library, plain, quietly, tensorflow_version, threads, threads_text
 
 FILE = "saved_model.pb"
 USUAL = "serving_default"

@@ -56,8 +56,34 @@ def _quantized(name: str, model: Model, option: str | None, **asked: Any) -> Mod
     _without_its_log(model)
     held = partial(hold_to, model, name=name, library="bitsandbytes", is_quantized=is_quantized)
     model.change_with(lambda module: held(module) or module)
+    if "load_in_4bit" in asked:
+        model.change_with(partial(_fitting, name=name))
     model.proofs.append(lambda: None if model.handed_over else held(model.module))
     return model
+
+
+# bitsandbytes packs 4-bit weights anew for CPUs that compute in bfloat16, so many rows at a time
+# (functional._convert_weight_packed_for_cpu), and a scale is of so many columns of one row there.
+_ROWS = 32
+
+
+def _fitting(module: Any, name: str) -> Any:
+    """The module. Raises Unsupported where a layer's shape is none that bitsandbytes computes with on this CPU."""
+    for place, layer in module.named_modules():
+        state = getattr(getattr(layer, "weight", None), "quant_state", None)
+        if (
+            state is None
+            or layer.weight.device.type != "cpu"
+            or not getattr(layer, "support_avx512bf16_for_cpu", False)
+        ):
+            continue
+        if layer.out_features % _ROWS or layer.in_features % state.blocksize:
+            raise Unsupported(
+                f"variant {name!r}: on this CPU bitsandbytes computes with 4-bit layers of {_ROWS}n outputs and "
+                f"{state.blocksize}n inputs, and {place} is Linear({layer.in_features}, {layer.out_features}): use "
+                "'bnb-int8' or 'torchao-int8'"
+            )
+    return module
 
 
 def _without_its_log(model: Model) -> None:

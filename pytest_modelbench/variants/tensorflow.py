@@ -92,8 +92,8 @@ def _of_form(model: Model, name: str, *forms: str) -> Any:
         return family
     if form is None:
         raise Unsupported(
-            f"variant {name!r} is for TensorFlow's models (a .keras file, a SavedModel), and {model.source.text!r} is "
-            "none: use 'onnx', 'openvino' or 'compiled'"
+            f"variant {name!r} is for TensorFlow's models (a .keras file, a SavedModel), and this is none: use 'onnx', "
+            "'openvino' or 'compiled'"
         )
     if name == "keras":
         raise Unsupported(f"variant 'keras' runs .keras files, and {model.source.text!r} is none: use 'eager'")
@@ -121,14 +121,14 @@ def _exported(model: Any) -> Path:
 
     def write(folder: Path) -> None:
         try:
-            keras_net.export(model.module, folder / "model")
+            keras_net.export(model.module, folder)
         except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
             raise Unsupported(
                 f"{model.source.text!r} cannot be exported as a SavedModel: {_reason(error)}; 'keras' runs it"
             ) from error
 
     key = [model.facts.details["runtime"], keras_net.own_classes()]
-    return made(model, "savedmodel", key, write, [model.facts.details["digest"]]) / "model"
+    return made(model, "savedmodel", key, write, [model.facts.details["digest"]])
 
 
 def _converted(model: Any, precision: str) -> Path:
@@ -139,8 +139,12 @@ def _converted(model: Any, precision: str) -> Path:
     def write(place: Path) -> None:
         (place / "model.tflite").write_bytes(_convert(folder, signature, precision, model.source.text))
 
-    key = [tensorflow_version(), precision, signature, folder.parent.name]
-    return made(model, "tflite", key, write, [model.facts.details["digest"]]) / "model.tflite"
+    before = model.facts.details.get("export_seconds")
+    key = [tensorflow_version(), precision, signature, keras_net.own_classes()]
+    path = made(model, "tflite", key, write, [model.facts.details["digest"]]) / "model.tflite"
+    if (converted := model.facts.details["export_seconds"]) is not None and before is not None:
+        model.note(export_seconds=before + converted)  # both were made now
+    return path
 
 
 def _convert(folder: Path, signature: str, precision: str, source: str) -> bytes:

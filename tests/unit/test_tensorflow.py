@@ -16,8 +16,6 @@ from pytest_modelbench.parity import compare, kept
 from pytest_modelbench.source import parse
 from pytest_modelbench.variants import parse as parse_variant
 
-if sys.platform == "darwin":
-    pytest.skip("tensorflow-cpu has no wheel here", allow_module_level=True)
 pytest.importorskip("tensorflow", reason='pip install "pytest-modelbench[tensorflow]"')
 pytest.importorskip("ai_edge_litert", reason='pip install "pytest-modelbench[tensorflow]"')
 
@@ -94,7 +92,7 @@ def tflite(opened, nets):
 def saved(opened, nets):
     """The SavedModel of the small net, as the variant made it."""
     model = opened(nets / "small.keras", "savedmodel")
-    return shutil.copytree(model.exported_to / "model", nets / "saved", dirs_exist_ok=True)
+    return shutil.copytree(model.exported_to, nets / "saved", dirs_exist_ok=True)
 
 
 # -- what is read off a file
@@ -174,6 +172,14 @@ def test_made_inputs_fit_what_is_taken(opened, nets):
     assert set(ids.ravel()) == {0, 1}
     with pytest.raises(Unsupported, match=r"words \(any\) string is of no numbers"):
         opened(nets / "words.keras").made_inputs()
+
+
+def test_inputs_that_a_file_has_not(opened, nets):
+    model = opened(nets / "two.keras")
+    with pytest.raises(UnknownName, match=r"unknown input 'lefd' .* did you mean 'left'"):
+        model.run(lefd=numpy.ones((1, 4)), right=numpy.ones((1, 4)))
+    with pytest.raises(UsageError, match=r"was not given left \(any, 4\) float32"):
+        model.run(right=numpy.ones((1, 4)))
 
 
 # -- variants
@@ -421,6 +427,25 @@ def test_without_tensorflow_the_pip_line(opened, nets, monkeypatch):
 def test_an_option_that_a_file_has_no_use_for(opened, nets):
     with pytest.raises(UsageError, match=r"has \?tokenizer, and a Keras model takes no \?options"):
         opened(f"{nets}/small.keras?tokenizer=hub:a")
+
+
+# -- from the command line
+
+
+def test_exports_from_the_command_line(nets, tmp_path, monkeypatch, capsys):
+    from pytest_modelbench.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # leases of our own: no waiting for other sessions
+    shutil.copy(nets / "small.keras", tmp_path)
+    for form, made in {"tflite": "small.tflite", "savedmodel": "small-savedmodel/saved_model.pb"}.items():
+        assert main(["export", "./small.keras", "--to", form]) == 0
+        out = capsys.readouterr().out
+        assert f"{form}: {made.partition('/')[0]}, " in out
+        assert "beside Keras: cosine 1" in out
+        assert (tmp_path / made).is_file()
+    assert main(["export", "./small.keras", "--to", "onnx"]) == 2
+    assert "is a Keras model and is not torch's" in capsys.readouterr().err
 
 
 # -- in processes of their own

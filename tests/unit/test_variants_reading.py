@@ -2,6 +2,7 @@
 
 import json
 
+import numpy
 import pytest
 from stand_in import CPU, CUDA, settings
 
@@ -118,6 +119,21 @@ def test_quantized_layers_and_bytes_are_in_the_record(opened, variant, plain_byt
     scales = plain_bytes - saved - model.facts.weight_bytes
     assert -plain_bytes / 20 < scales <= 0  # the scales are counted too
     assert model.facts.parameters == 139_584
+
+
+@pytest.mark.parametrize("variant", ["bnb-nf4", "bnb-fp4"])
+@pytest.mark.parametrize(("of_cpu", "classes"), [(True, 10), (True, 64), (False, 10)])
+def test_a_layer_that_4_bits_cannot_be_computed_with_is_named(opened, variant, of_cpu, classes, monkeypatch):
+    layers = pytest.importorskip("bitsandbytes").nn.modules
+    if of_cpu and not layers.has_avx512bf16():
+        pytest.skip("bitsandbytes packs weights anew only for CPUs with AVX512-BF16")
+    monkeypatch.setattr(layers, "has_avx512bf16", lambda: of_cpu)
+    model = opened(variant, text=f"random:vit-tiny?num_hidden_layers=1&num_labels={classes}")
+    if of_cpu and classes == 10:
+        with pytest.raises(Unsupported, match=r"classifier is Linear\(64, 10\): use 'bnb-int8' or 'torchao-int8'"):
+            model.prepare()
+    else:
+        assert model.forward(model.encode([numpy.zeros((8, 8, 3), "uint8")]))["logits"].shape == (1, classes)
 
 
 @pytest.mark.parametrize("variant", QUANTIZED)
