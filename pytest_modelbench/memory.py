@@ -70,7 +70,7 @@ def _with_others(own: Memory, others: list[tuple[str, Memory]]) -> Memory:
     """The memory of several processes as one; what one of them cannot tell is not known of all."""
     if not others:
         return own
-    summed: dict[str, int | None] = {}
+    summed: dict[str, Any] = {}
     sources = dict(own.sources)
     for name in _OF_A_PROCESS:
         parts = [getattr(memory, name) for memory in (own, *(memory for _, memory in others))]

@@ -105,7 +105,7 @@ def test_ranks_that_do_not_compute_the_same_are_found_out(split, monkeypatch):
     split.generate(TEXTS, max_new_tokens=4)
     split.ran()
     monkeypatch.setattr(split.decoder, "_made", [((1, 2),)])
-    with pytest.raises(Lost, match="rank 1 on cpu made .* calls to .* here, or other tokens in the last"):
+    with pytest.raises(Lost, match=r"rank 1 on cpu made .* calls to .* here, or other tokens in the last"):
         split.ran()
     assert ended
 
