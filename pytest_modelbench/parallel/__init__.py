@@ -108,6 +108,7 @@ class Ranks:
         self.groups: list[Any] = []
         #: The first thing that went wrong; nothing as long as all is well.
         self._loss: _Loss | None = None
+        self._loss_told = False
         self._noticed = threading.Event()
         self._lock = threading.Lock()
         self._ended, self._joined = True, False
@@ -123,7 +124,7 @@ class Ranks:
 
     def start(self) -> None:
         """Start a process for each but the first, which is this one; they import what they need."""
-        self._loss, self._ended, self._joined = None, False, False
+        self._loss, self._loss_told, self._ended, self._joined = None, False, False, False
         self._others, self._noticed = [], threading.Event()
         folder = tempfile.TemporaryDirectory(prefix="modelbench-ranks-", ignore_cleanup_errors=True)
         meeting = str(Path(self._held.enter_context(folder)) / "meeting")
@@ -162,7 +163,7 @@ class Ranks:
                 return
             self._ended = True
             if why and self._loss is None:
-                self._loss = _Loss(why)
+                self._loss, self._loss_told = _Loss(why), True
         for other in self._others:
             if self._loss is None:
                 other.child.tell("end")
@@ -175,12 +176,25 @@ class Ranks:
         self.groups = []
         self._held.close()
 
+    def clear(self) -> None:
+        """Put away what is left of lost ranks, so that others can be started.
+
+        Raises what they were lost by where nobody was told: they were lost between two calls.
+        """
+        self.end()
+        if self._loss is not None and not self._loss_told:
+            raise self._told(self._loss)
+
+    def _told(self, loss: _Loss) -> Lost | MemoryError:
+        self._loss_told = True
+        return loss.error()
+
     # -- a call
 
     def tell(self, *message: Any) -> None:
         """Tell all others what to do next. Raises what they were lost by."""
         if self._loss is not None:
-            raise self._loss.error()
+            raise self._told(self._loss)
         for other in self._others:
             other.child.tell(*message)
 
@@ -198,13 +212,14 @@ class Ranks:
             if ran_out(error) or not group.in_a_collective(error.__traceback__):
                 raise
             self._noticed.wait(_BLAME_SECONDS)
-            raise (self._loss or _Loss(f"{self.seats[0]} waited in vain: {_first_line(error)}")).error() from error
+            loss = self._loss or _Loss(f"{self.seats[0]} waited in vain: {_first_line(error)}")
+            raise self._told(loss) from error
         finally:
             if not whole:
                 self.end(f"{self.seats[0]} raised within a call, and the other ranks were ended with it")
         if self._loss is not None:  # a collective that was given up returns as if it were done
             self.end()
-            raise self._loss.error()
+            raise self._told(self._loss)
 
     def ask(self, *message: Any) -> list[dict[str, Any]]:
         """What each other rank answers, between calls."""
@@ -230,7 +245,7 @@ class Ranks:
             if monotonic() > until:
                 self._lose(other, f"{wrong} within {seconds:g} s")
         self.end()
-        raise self._loss.error()
+        raise self._told(self._loss)
 
     def _listen(self, other: _Other) -> None:
         """Hear a rank until it ends: what it answers, and what goes wrong with it."""
