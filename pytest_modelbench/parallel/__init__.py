@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -43,6 +44,8 @@ READ_SECONDS = 900.0
 ANSWER_SECONDS = 60.0
 # Chosen here: a rank that is lost closes its connections some milliseconds before its end is seen.
 _BLAME_SECONDS = 5.0
+# Chosen here: an end takes a rank a tenth of a second.
+_KIND_SECONDS = 10.0
 _LAST_LINES = 15
 _LOOK_EVERY_SECONDS = 0.1
 
@@ -110,7 +113,8 @@ class Ranks:
         self._loss: _Loss | None = None
         self._loss_told = False
         self._noticed = threading.Event()
-        self._lock = threading.Lock()
+        self._lock, self._giving_up = threading.Lock(), threading.Lock()
+        self._given_up = False
         self._ended, self._joined = True, False
         self._others: list[_Other] = []
         self._held = ExitStack()
@@ -125,7 +129,7 @@ class Ranks:
     def start(self) -> None:
         """Start a process for each but the first, which is this one; they import what they need."""
         self._loss, self._loss_told, self._ended, self._joined = None, False, False, False
-        self._others, self._noticed = [], threading.Event()
+        self._others, self._noticed, self._given_up = [], threading.Event(), False
         folder = tempfile.TemporaryDirectory(prefix="modelbench-ranks-", ignore_cleanup_errors=True)
         meeting = str(Path(self._held.enter_context(folder)) / "meeting")
         self.seats = tuple(
@@ -171,9 +175,14 @@ class Ranks:
                 other.child.stop(getattr(signal, "SIGKILL", signal.SIGTERM))
         if self._joined:
             if self._loss is not None:
-                group.give_up(self.groups)
+                self._give_up()
             group.leave()
         self.groups = []
+        for other in self._others:
+            try:
+                other.child.process.wait(_KIND_SECONDS)
+            except subprocess.TimeoutExpired:
+                other.child.stop(getattr(signal, "SIGKILL", signal.SIGTERM))
         self._held.close()
 
     def clear(self) -> None:
@@ -263,8 +272,15 @@ class Ranks:
             if self.ended:
                 return
             self._loss = _Loss(f"{other.seat} {what}", other.last_words(), out_of_memory)
+        self._give_up()
         self._noticed.set()
-        group.give_up(self.groups)
+
+    def _give_up(self) -> None:
+        """Free whoever waits in a collective: once, and whoever asks for it a second time waits until it is done."""
+        with self._giving_up:
+            if not self._given_up:
+                self._given_up = True
+                group.give_up(self.groups)
 
 
 def _request(seat: Seat) -> dict[str, Any]:
