@@ -79,13 +79,27 @@ def ports(model: Any, where: str) -> tuple[Port, ...]:
     """What a keras.Model takes, in the order that it does. Raises UsageError for one that does not say it."""
     if getattr(model, "inputs", None):
         return tuple(Port(entry.name, tuple(entry.shape), str(entry.dtype)) for entry in model.inputs)
+    return (_only_port(model, where),)
+
+
+def _only_port(model: Any, where: str) -> Port:
+    """What a class's own `call` takes, by the shape that it was built with, whose first size was the batch's.
+
+    It is named as its exports name it, and called once: Keras exports no other. Raises UsageError for one that takes
+    several things.
+    """
     shape = (model.get_build_config() or {}).get("input_shape")
-    if not isinstance(shape, (list, tuple)) or not all(size is None or isinstance(size, int) for size in shape):
-        raise UsageError(
-            f"{where}: a {type(model).__name__} that does not say what it takes: save a functional model, or one that "
-            "was built with one input shape"
-        )
-    return (Port("inputs", tuple(shape), str(model.input_dtype or "float32")),)
+    if isinstance(shape, (list, tuple)) and shape and all(size is None or isinstance(size, int) for size in shape):
+        port = Port("args_0", (None, *shape[1:]), str(model.input_dtype or "float32"))
+        try:
+            model(_keras().ops.convert_to_tensor(port.made(1)), training=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: a {type(model).__name__} that is not run by {port} ({_line(error)})") from error
+        return port
+    raise UsageError(
+        f"{where}: a {type(model).__name__} that does not say what it takes: save a functional model, or one that was "
+        "built with the shape of its one input"
+    )
 
 
 def facts(model: Any, takes: tuple[Port, ...]) -> dict[str, Any]:
@@ -97,9 +111,19 @@ def facts(model: Any, takes: tuple[Port, ...]) -> dict[str, Any]:
         "weight_bytes": sum(_bytes(weight) for weight in model.weights),
         "dtype": floating,
         "inputs": "; ".join(map(str, takes)),
+        "outputs": "; ".join(map(str, _gives(model))) or None,
         "keras_backend": _keras().backend.backend(),
         "runtime": f"keras {_keras().__version__} on {backend()}",
     }
+
+
+def _gives(model: Any) -> list[Port]:
+    """What a keras.Model gives, by the names of KerasForward; empty of one that does not say it."""
+    if not getattr(model, "inputs", None):
+        return []
+    structure = getattr(model, "output", None)  # a Sequential that was only loaded has the flat list alone
+    named = structure if isinstance(structure, dict) else _in_order(model.outputs)
+    return [Port(name, tuple(entry.shape), str(entry.dtype)) for name, entry in named.items()]
 
 
 def _bytes(weight: Any) -> int:
