@@ -174,10 +174,10 @@ def _pairs(place: Path, kind: str, to: Path) -> None:
 
 
 def _peer(place: Path, to: Path) -> None:
-    began = monotonic()
-    _pytest(place, "test_gate.py", f"--benchmark-json={to}", "-p", "no:modelbench", "-k", " or ".join(
+    began, plain = monotonic(), place / "benchmark.json"  # not `to`: what an interrupt leaves there would be no trial
+    _pytest(place, "test_gate.py", f"--benchmark-json={plain}", "-p", "no:modelbench", "-k", " or ".join(
         f"[{n}]" for n in range(KINDS["+5 %"][2])))  # fmt: skip
-    told = json.loads(to.read_text())
+    told = json.loads(plain.read_text())
     stats = {bench["name"].removeprefix("test_"): bench["stats"] for bench in told["benchmarks"]}
     kept = {name: {key: of[key] for key in ("mean", "median", "total")} for name, of in stats.items()}
     to.write_text(json.dumps({"kind": place.name, "wall_seconds": monotonic() - began, "benches": kept}))

@@ -74,6 +74,11 @@ class Device:
         """torch's indexes of all of it; empty for kinds of which there is one."""
         return () if self.index is None else (self.index, *(index for peer in self.peers for index in peer.indexes))
 
+    @property
+    def uuids(self) -> tuple[str | None, ...]:
+        """The uuids of all of it, None for a device that has none."""
+        return (self.uuid, *(peer.uuid for peer in self.peers))
+
     def synchronise(self) -> None:
         """Wait until the device has done everything it was given; nothing on the CPU, and no torch."""
         if self.kind == "cpu":

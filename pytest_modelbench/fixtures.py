@@ -192,12 +192,13 @@ class Watch:
 
     def _others(self, since_us: int) -> tuple[Series, ...]:
         """What other processes took of a GPU meanwhile, where its driver can tell."""
-        if self.device.kind != "cuda" or self.device.uuid is None:
+        uuids = [uuid for uuid in self.device.uuids if uuid is not None]
+        if self.device.kind != "cuda" or len(uuids) < len(self.device.uuids):
             return ()
         from .record import Series
         from .samplers.nvml import others_busy_ratio
 
-        ratio = others_busy_ratio(self.device.uuid, os.getpid(), since_us)
+        ratio = others_busy_ratio(uuids, os.getpid(), since_us)
         return () if ratio is None else (Series("nvml", "others_busy_ratio", "ratio", (perf_counter_ns(),), (ratio,)),)
 
 

@@ -172,12 +172,12 @@ def _by_device(device: Device) -> dict[str, int]:
 
 def _add_driver(device: Device, read: dict[str, int | None], sources: dict[str, str]) -> None:
     """What the driver counts at the end: everyone's bytes, and ours where it lists processes."""
-    if device.kind != "cuda" or device.uuid is None:
+    uuids = [uuid for uuid in device.uuids if uuid is not None]
+    if device.kind != "cuda" or len(uuids) < len(device.uuids):
         sources["device_used_bytes"] = sources["device_process_bytes"] = f"not read: no NVML for {device.name}"
         return
     from .samplers.nvml import process_bytes, used_bytes
 
-    uuids = [device.uuid, *(peer.uuid for peer in device.peers if peer.uuid)]
     for key, readings in (
         ("device_used_bytes", [used_bytes(uuid) for uuid in uuids]),
         ("device_process_bytes", [process_bytes(uuid, os.getpid()) for uuid in uuids]),

@@ -233,13 +233,13 @@ class Session:
             stored = False
             kept = self._spare or f"{self.journals}, and stored at the next start"
             self.problems.append(f"{_said(error)}; Records are kept in {kept}")
-        if self._journal is not None:
-            try:
+        try:
+            if self._journal is not None:
                 self._journal.close(keep=not stored)
-                if stored and self._spare is not None:
-                    shutil.rmtree(self._spare)
-            except (StoreError, OSError) as error:
-                self.problems.append(_said(error))
+            if stored and self._spare is not None:
+                shutil.rmtree(self._spare)
+        except (StoreError, OSError) as error:
+            self.problems.append(_said(error))
         try:
             self._save_baseline()
         except (StoreError, OSError) as error:

@@ -25,8 +25,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import or_
 from typing import IO, TYPE_CHECKING, Any
 
 from ..record import Series
@@ -54,13 +56,40 @@ class Watched:
     pid: int
     #: Between two readings.
     period_seconds: float
+    #: The uuids of the devices that are ours with it: `cuda:0+1` is cuda:0 with cuda:1.
+    peers: Sequence[str | None] = ()
+
+
+def watched_of(device: Device, hertz: float) -> Watched:
+    """What is to be read where this process runs a bench on a device."""
+    return Watched(device.name, device.kind, device.index, device.uuid, os.getpid(), 1 / hertz, device.uuids[1:])
+
+
+Readings = dict[tuple[str, str], float]
+#: What several devices are as one; of any other quantity the largest, which is the busiest or the hottest device's.
+_TOGETHER: dict[str, Callable[[list[float]], float]] = {
+    "energy_joules": sum,
+    "power_watts": sum,
+    "memory_used_bytes": sum,
+    "sm_clock_hertz": min,
+    "memory_clock_hertz": min,
+    "clock_event_reasons": lambda reasons: reduce(or_, map(int, reasons)),
+}
+
+
+def together(of_each: Sequence[Readings]) -> Readings:
+    """Readings of several devices as one's; what one of them does not tell is not told of all."""
+    known = [quantity for quantity in of_each[0] if all(quantity in readings for readings in of_each)]
+    return {
+        quantity: _TOGETHER.get(quantity[0], max)([readings[quantity] for readings in of_each]) for quantity in known
+    }
 
 
 class Sampling:
     """Readings of one device between `start` and `stop`, as often as wanted. It fails softly: see `problems`."""
 
     def __init__(self, device: Device, hertz: float = USUAL_HERTZ, declared: Iterable[Declared] = ()) -> None:
-        self._watched = Watched(device.name, device.kind, device.index, device.uuid, os.getpid(), 1 / hertz)
+        self._watched = watched_of(device, hertz)
         self._samplers = [*_built_in(device), *declared]
         #: What went wrong in the window that was stopped last; its Series are what came.
         self.problems: tuple[str, ...] = ()

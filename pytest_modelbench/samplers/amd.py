@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..declare import sampler
+from ..samplers import Readings, together
 
 if TYPE_CHECKING:
     from . import Watched
@@ -17,21 +18,19 @@ Reading = Callable[[], Any]
 
 
 @sampler("amd", requires=("amdsmi",))
-def amd(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
-    """Busy ratio, memory, power, temperature, clocks and the energy counter of one GPU, by nvml's names.
+def amd(watched: Watched) -> Iterator[Readings]:
+    """Busy ratio, memory, power, temperature, clocks and the energy counter of a GPU, by nvml's names.
 
     `gpu_busy_ratio` is the graphics and compute engine's activity. A reading that the device does not support is left
-    out.
+    out. Several GPUs are read `together`.
     """
     import amdsmi
 
     amdsmi.amdsmi_init()
     try:
-        asked = _readings(_found(watched))
-        readings = {quantity: read for quantity, read in asked.items() if _number(read) is not None}
+        devices = [_supported(_found(uuid, watched.name)) for uuid in (watched.uuid, *watched.peers)]
         while True:
-            now = {quantity: _number(read) for quantity, read in readings.items()}
-            yield {quantity: value for quantity, value in now.items() if value is not None}
+            yield together([_told(readings) for readings in devices])
     finally:
         amdsmi.amdsmi_shut_down()
 
@@ -50,6 +49,15 @@ def _readings(handle: Any) -> dict[tuple[str, str], Reading]:
         ("memory_clock_hertz", "hertz"): lambda: a.amdsmi_get_clock_info(handle, a.AmdSmiClkType.MEM)["clk"] * 1e6,
         ("energy_joules", "joules"): lambda: _energy(a.amdsmi_get_energy_count(handle)),
     }
+
+
+def _supported(handle: Any) -> dict[tuple[str, str], Reading]:
+    return {quantity: read for quantity, read in _readings(handle).items() if _number(read) is not None}
+
+
+def _told(readings: dict[tuple[str, str], Reading]) -> Readings:
+    now = {quantity: _number(read) for quantity, read in readings.items()}
+    return {quantity: value for quantity, value in now.items() if value is not None}
 
 
 def _number(read: Reading) -> float | None:
@@ -84,18 +92,18 @@ def _energy(counter: dict[str, Any]) -> float:
     return float(count * counter["counter_resolution"] / 1e6)
 
 
-def _found(watched: Watched) -> Any:
-    """The handle of the watched device. Raises LookupError where none has its uuid."""
+def _found(uuid: str | None, name: str) -> Any:
+    """The handle of the device of a uuid. Raises LookupError where none has it."""
     import amdsmi
 
     handles = amdsmi.amdsmi_get_processor_handles()
     for handle in handles:
         serial = str(amdsmi.amdsmi_get_gpu_asic_info(handle)["asic_serial"]).removeprefix("0x").lower()
-        if serial in _serials(watched.uuid or ""):
+        if serial in _serials(uuid or ""):
             return handle
     if len(handles) == 1:
         return handles[0]
-    raise LookupError(f"none of the {len(handles)} devices that amdsmi shows has the uuid of {watched.name}")
+    raise LookupError(f"none of the {len(handles)} devices that amdsmi shows has the uuid of {name}")
 
 
 def _serials(uuid: str) -> set[str]:

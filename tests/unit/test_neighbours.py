@@ -67,4 +67,4 @@ def test_others_are_told_where_we_are_listed_too(monkeypatch, listed, others):
         return [SimpleNamespace(pid=pid, smUtil=share) for pid, share in listed.items()]
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetProcessUtilization", told)
-    assert nvml.others_busy_ratio("GPU-1", pid=1, since_us=5) == others
+    assert nvml.others_busy_ratio(["GPU-1"], pid=1, since_us=5) == others

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pytest_modelbench.device import Device
-from pytest_modelbench.samplers import Watched, _built_in, amd, apple, lacking, nvml, process, rapl
+from pytest_modelbench.samplers import Watched, _built_in, amd, apple, lacking, nvml, process, rapl, watched_of
 
 WATCHED = Watched("cuda:0", "cuda", 0, "GPU-61626364-3031-3233-3435-363738396566", os.getpid(), 0.1)
 CPU = Device("cpu", "cpu", "cpu")
@@ -289,6 +289,103 @@ def test_gpm_says_nothing_of_a_pause_or_of_an_instant(gpm):
 def test_a_chip_without_gpm_raises_what_is_left_out(gpm):
     gpm.supported = False
     assert nvml._asked(gpm.open) is None
+
+
+# -- several devices of one host, as one
+
+BOTH = Device("cuda:0+1", "cuda:0+1", "cuda", 0, "GPU-a", peers=(Device("cuda:1", "cuda:0+1", "cuda", 1, "GPU-b"),))
+
+
+@pytest.fixture
+def boards(monkeypatch):
+    """What NVML answers of two GPUs, by uuid; a test may change it, and None is what a board does not tell."""
+    import pynvml
+
+    told = {
+        "GPU-a": {"busy": 90, "watts": 300, "joules": 1000.0, "celsius": 50, "megahertz": 1980, "reasons": 0x4},
+        "GPU-b": {"busy": 10, "watts": 100, "joules": 5000.0, "celsius": 70, "megahertz": 1200, "reasons": 0x20},
+    }
+    absent = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    def of(name, scale=1):
+        def answer(handle, *_):
+            if told[handle][name] is None:
+                raise absent
+            return told[handle][name] * scale
+
+        return answer
+
+    def absent_here(*_, **__):
+        raise absent
+
+    for name in ("nvmlInit", "nvmlShutdown"):
+        monkeypatch.setattr(pynvml, name, lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
+    rates = of("busy")
+    monkeypatch.setattr(
+        pynvml, "nvmlDeviceGetUtilizationRates", lambda handle: types.SimpleNamespace(gpu=rates(handle))
+    )
+    memory = types.SimpleNamespace(used=2**30)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda handle, version=None: memory)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetPowerUsage", of("watts", 1000))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetTemperature", of("celsius"))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetClockInfo", of("megahertz"))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCurrentClocksEventReasons", of("reasons"))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetTotalEnergyConsumption", of("joules", 1000))
+    monkeypatch.setattr(pynvml, "nvmlDeviceIsMigDeviceHandle", absent_here)
+    monkeypatch.setattr(pynvml, "nvmlGpmQueryDeviceSupport", absent_here)
+    return told
+
+
+def test_several_gpus_are_read_as_one(boards):
+    opened = nvml.nvml(watched_of(BOTH, 10))
+    assert next(opened) == {
+        ("gpu_busy_ratio", "ratio"): 0.9,
+        ("memory_used_bytes", "bytes"): 2**31,
+        ("power_watts", "watts"): 400,
+        ("temperature_celsius", "celsius"): 70,
+        ("sm_clock_hertz", "hertz"): 1.2e9,
+        ("memory_clock_hertz", "hertz"): 1.2e9,
+        ("clock_event_reasons", "bitmask"): 0x24,
+        ("energy_joules", "joules"): 6000,
+    }
+    boards["GPU-b"]["joules"] += 250
+    assert next(opened)["energy_joules", "joules"] == 6250
+    opened.close()
+
+
+def test_joules_that_one_of_several_does_not_tell_are_nobodys(boards):
+    boards["GPU-b"]["joules"] = None
+    read = next(nvml.nvml(watched_of(BOTH, 10)))
+    assert ("energy_joules", "joules") not in read
+    assert read["power_watts", "watts"] == 400
+
+
+def test_others_on_one_of_several_gpus_are_seen(boards, monkeypatch):
+    import pynvml
+
+    one = types.SimpleNamespace
+    ours, other = one(pid=7, smUtil=40), one(pid=8, smUtil=30)
+    listed = {"GPU-a": [ours], "GPU-b": [ours, other]}
+    monkeypatch.setattr(nvml, "_open", lambda: "")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetProcessUtilization", lambda handle, since: listed[handle])
+    assert nvml.others_busy_ratio(BOTH.uuids, 7, 0) == 0.3
+    listed["GPU-a"] = [other]
+    assert nvml.others_busy_ratio(BOTH.uuids, 7, 0) is None, "ours is not listed on the first"
+
+
+def test_a_device_of_several_without_a_uuid_is_a_problem():
+    unknown = Device("cuda:0+1", "cuda:0+1", "cuda", 0, "GPU-a", peers=(Device("cuda:1", "cuda:1", "cuda", 1),))
+    with pytest.raises(ValueError, match=r"cuda:0\+1 has no uuid"):
+        next(nvml.nvml(watched_of(unknown, 10)))
+
+
+def test_several_of_amd_are_read_as_one(amdsmi):
+    amdsmi.amdsmi_get_gpu_asic_info = lambda handle: {"asic_serial": {"ours": "0xA0", "other": "0xB1"}[handle]}
+    read = next(amd.amd(Watched("cuda:0+1", "cuda", 0, "GPU-a0", os.getpid(), 0.1, ("GPU-b1",))))
+    assert read["power_watts", "watts"] == 620
+    assert read["energy_joules", "joules"] == pytest.approx(3060)
+    assert read["gpu_busy_ratio", "ratio"] == 0.87
 
 
 # -- the host

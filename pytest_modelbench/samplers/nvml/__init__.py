@@ -9,11 +9,13 @@ Field meanings: the NVML API reference of the driver.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...declare import sampler
+from ...samplers import Readings, together
 
 if TYPE_CHECKING:
     from .. import Watched
@@ -22,32 +24,40 @@ Reading = Callable[[], float]
 
 
 @sampler("nvml", requires=("pynvml",))
-def nvml(watched: Watched) -> Iterator[dict[tuple[str, str], float]]:
-    """Busy ratio, memory, power, temperature, clocks, clock event reasons, the energy counter and GPM of one GPU.
+def nvml(watched: Watched) -> Iterator[Readings]:
+    """Busy ratio, memory, power, temperature, clocks, clock event reasons, the energy counter and GPM of a GPU.
 
     Board scope, except under MIG, where a part has only its memory and GPM. `gpu_busy_ratio` is NVML's "utilization":
     the share of its last period (about 0.2 s on an H100) with at least one kernel resident. A reading that the device
-    does not support is left out.
+    does not support is left out. Several GPUs are read `together`.
     """
     import pynvml
 
-    from .gpm import Activity
-
-    if watched.uuid is None:
+    uuids = [uuid for uuid in (watched.uuid, *watched.peers) if uuid is not None]
+    if len(uuids) <= len(watched.peers):
         raise ValueError(f"{watched.name} has no uuid to ask NVML for")
     pynvml.nvmlInit()
-    activity: Activity | None = None
-    try:
-        handle = _found(watched.uuid)
-        readings = _supported(_readings(handle))
-        activity = _asked(lambda: Activity(handle, watched.period_seconds))
+    with ExitStack() as opened:
+        opened.callback(pynvml.nvmlShutdown)
+        readers = [_reader(_found(uuid), watched.period_seconds, opened) for uuid in uuids]
         while True:
-            worked = (activity and _asked(activity.read)) or {}
-            yield {quantity: read() for quantity, read in readings.items()} | worked
-    finally:
-        if activity is not None:
-            activity.close()
-        pynvml.nvmlShutdown()
+            yield together([now() for now in readers])
+
+
+def _reader(handle: Any, period_seconds: float, opened: ExitStack) -> Callable[[], Readings]:
+    """What reads one GPU; its GPM is closed with `opened`."""
+    from .gpm import Activity
+
+    readings = _supported(_readings(handle))
+    activity: Activity | None = _asked(lambda: Activity(handle, period_seconds))
+    if activity is not None:
+        opened.callback(activity.close)
+
+    def now() -> Readings:
+        worked = (activity and _asked(activity.read)) or {}
+        return {quantity: read() for quantity, read in readings.items()} | worked
+
+    return now
 
 
 def _readings(handle: Any) -> dict[tuple[str, str], Reading]:
@@ -220,14 +230,21 @@ def _busy_before(handle: Any) -> float | None:
     return least
 
 
-def others_busy_ratio(uuid: str, pid: int, since_us: int) -> float | None:
+def others_busy_ratio(uuids: Sequence[str], pid: int, since_us: int) -> float | None:
     """The largest share of a device's multiprocessors that processes other than ours took since a wall clock's time.
 
-    None where the driver does not list our own process under its id (a container or virtual machine), because then
-    nobody can tell which of those that it lists is ours; and where it lists none.
+    Of several devices it is the one of which others took most, and None where that cannot be told of each. None where
+    the driver does not list our own process under its id (a container or virtual machine), because then nobody can
+    tell which of those that it lists is ours; and where it lists none.
     """
     if _open():
         return None
+    ratios = [_of_others(uuid, pid, since_us) for uuid in uuids]
+    told = [ratio for ratio in ratios if ratio is not None]
+    return max(told) if len(told) == len(ratios) else None
+
+
+def _of_others(uuid: str, pid: int, since_us: int) -> float | None:
     import pynvml
 
     try:
