@@ -33,7 +33,8 @@ def cost(run: Run, watch: Watch) -> Cost:
     watch.session.progress("the device's peaks", "canary", None)
     gpu = watch.session.environment(watch.device)["gpu"] or {}
     found_peaks = watch.session.peaks(watch.device, dtype)
-    return with_peaks(found, found_peaks, arithmetic(watch.device, dtype), gpu.get("name"))
+    devices = work.devices if work is not None else 1
+    return with_peaks(found, found_peaks, arithmetic(watch.device, dtype), gpu.get("name"), devices)
 
 
 def memory(watch: Watch) -> Memory:

@@ -87,19 +87,27 @@ def peaks(device: Device, dtype: str, fingerprint: str) -> Peaks:
     return found
 
 
-def with_peaks(cost: Cost, found: Peaks, dtype: str, device_name: str | None) -> Cost:
-    """A cost beside the device's peaks, as measured and as stated."""
+def with_peaks(cost: Cost, found: Peaks, dtype: str, device_name: str | None, devices: int = 1) -> Cost:
+    """A cost beside the peaks of the device, as measured and as stated; of several that compute together, of all."""
     sheet = SHEETS.get(device_name or "")
-    sources = {"peak_flops_per_second": found.flops_source, "peak_bytes_per_second": found.bytes_source}
+    times = f", times {devices} devices" if devices > 1 else ""
+    sources = {
+        "peak_flops_per_second": f"{found.flops_source}{times}",
+        "peak_bytes_per_second": f"{found.bytes_source}{times}",
+    }
     if sheet is not None:
-        sources["datasheet"] = f"{device_name}, dense; sources in pytest_modelbench/datasheet.py"
+        sources["datasheet"] = f"{device_name}, dense{times}; sources in pytest_modelbench/datasheet.py"
+
+    def of_all(peak: float | None) -> float | None:
+        return peak * devices if peak is not None else None
+
     return replace(
         cost,
         dtype=dtype,
-        peak_flops_per_second=found.flops_per_second,
-        peak_bytes_per_second=found.bytes_per_second,
-        datasheet_flops_per_second=sheet.flops_per_second(dtype) if sheet else None,
-        datasheet_bytes_per_second=sheet.bytes_per_second if sheet else None,
+        peak_flops_per_second=of_all(found.flops_per_second),
+        peak_bytes_per_second=of_all(found.bytes_per_second),
+        datasheet_flops_per_second=of_all(sheet.flops_per_second(dtype)) if sheet else None,
+        datasheet_bytes_per_second=of_all(sheet.bytes_per_second) if sheet else None,
         sources=cost.sources | sources,
     )
 

@@ -41,6 +41,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "bnb-nf4": "variants.bitsandbytes",
         "bnb-fp4": "variants.bitsandbytes",
         "spread": "variants.spread",
+        "tensor-parallel": "variants.tensor_parallel",
         "torchao-int8": "variants.torchao",
         "torchao-int8-dynamic": "variants.torchao",
     },

@@ -1,4 +1,4 @@
-"""Child: a process that runs benches, what it says until it ends, and how it is ended.
+"""Child: a process that runs benches, or computes for one; what it says until it ends, and how it is ended.
 
 It is told what to run, and what to do next, over its stdin, which stays open: when this process dies, the child reads
 the end of it and ends too. It answers over its stdout, in pickled tuples that begin with a word.

@@ -64,6 +64,11 @@ class Device:
     #: Further devices that are ours with it, for models that are spread: `cuda:0+1` is cuda:0 with cuda:1.
     peers: tuple[Device, ...] = ()
 
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Device:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**plain | {"peers": tuple(cls.of(peer) for peer in plain["peers"])})
+
     @property
     def torch_name(self) -> str:
         """What `torch.device()` takes; of several devices the first."""

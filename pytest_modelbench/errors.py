@@ -12,7 +12,7 @@
     ├── Fallback            something else ran than was asked: the Record is `invalid`, nothing is timed
     ├── NotFinite           a score is no finite number: the Record is `invalid`
     ├── Disagreement        a variant's output is further from eager's than the mark `parity` allows
-    ├── Lost                the process of an isolated bench crashed or hung: the Record is `error`
+    ├── Lost                the process of an isolated bench, or another rank, crashed or hung: the Record is `error`
     └── StoreError          a place that Records cannot be written to or read from
 """
 
@@ -78,7 +78,7 @@ class Disagreement(ModelbenchError):
 
 
 class Lost(ModelbenchError):
-    """The process of an isolated bench ended before the bench did."""
+    """A process that a bench runs in or computes with ended before the bench did."""
 
 
 class StoreError(ModelbenchError):

@@ -159,7 +159,7 @@ class Watch:
         from .memory import Peaks
 
         sampling = self.session.sampling(self.device) if self.session.sampled else None
-        peaks, compiler = Peaks(self.device), Compiler()
+        peaks, compiler = Peaks(self.device, getattr(self.model, "elsewhere", None)), Compiler()
         calls = getattr(self.model, "calls", {})
         peaks.start()
         if sampling:

@@ -178,7 +178,7 @@ class _Side:
         from pytest_modelbench.device import Device
         from pytest_modelbench.session import SESSION
 
-        session, device = config.stash[SESSION], Device(**self._pair["device"])
+        session, device = config.stash[SESSION], Device.of(self._pair["device"])
         session.conductor = Conductor(self._inside.say, self._told.get, device.torch_name)
         session.lent, session.sampled = device, self._pair["sampled"]
         if not session.sampled:

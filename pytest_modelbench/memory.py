@@ -7,26 +7,44 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .record import Memory
 
 if TYPE_CHECKING:
     from .device import Device
 
+#: What a process can tell of itself only.
+_OF_A_PROCESS = (
+    "process_peak_bytes", "device_allocated_peak_bytes", "device_reserved_peak_bytes", "device_process_bytes"
+)  # fmt: skip
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+
+
+class Elsewhere(Protocol):
+    """Other processes that compute for this one."""
+
+    def forget(self) -> None:
+        """Have them forget earlier peaks."""
+        ...
+
+    def peaks(self) -> list[tuple[str, Memory]]:
+        """The device of each, and what it read since; none of processes that are gone."""
+        ...
 
 
 class Peaks:
     """The peaks between `start` and `read`; `read` may be called again."""
 
-    def __init__(self, device: Device) -> None:
-        self.device = device
+    def __init__(self, device: Device, elsewhere: Elsewhere | None = None) -> None:
+        self.device, self.elsewhere = device, elsewhere
         self._process_source = ""
 
     def start(self) -> None:
         """Forget earlier peaks, as far as the platform can."""
+        if self.elsewhere is not None:
+            self.elsewhere.forget()
         self._process_source = "VmHWM, reset at the start" if _reset_resident_peak() else ""
         allocator = _allocator(self.device)
         if allocator is not None:
@@ -44,7 +62,26 @@ class Peaks:
         if self.device.kind != "cpu":
             _add_allocator(self.device, read, sources)
             _add_driver(self.device, read, sources)
-        return Memory(**read, sources=sources, by_device=_by_device(self.device))
+        own = Memory(**read, sources=sources, by_device=_by_device(self.device))
+        return _with_others(own, self.elsewhere.peaks() if self.elsewhere is not None else [])
+
+
+def _with_others(own: Memory, others: list[tuple[str, Memory]]) -> Memory:
+    """The memory of several processes as one; what one of them cannot tell is not known of all."""
+    if not others:
+        return own
+    summed: dict[str, Any] = {}
+    sources = dict(own.sources)
+    for name in _OF_A_PROCESS:
+        parts = [getattr(memory, name) for memory in (own, *(memory for _, memory in others))]
+        summed[name] = None if None in parts else sum(parts)
+        if summed[name] is not None:
+            sources[name] += f", the sum of {len(parts)} processes"
+    by_device = dict(own.by_device)
+    for device, memory in others:
+        if memory.device_allocated_peak_bytes is not None:
+            by_device[device] = by_device.get(device, 0) + memory.device_allocated_peak_bytes
+    return replace(own, **summed, by_device=by_device, sources=sources)
 
 
 # -- its parts

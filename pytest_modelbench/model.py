@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .device import Device
+    from .memory import Elsewhere
     from .parity import Witness
+    from .settings import Settings
     from .source import Source
 
 
@@ -33,12 +35,19 @@ class Model:
     #: Reads weights: `load(options) -> module`; given by the family that opened the source.
     load: Callable[[dict[str, Any]], Any]
     facts: ModelFacts
+    #: Its configuration, and what it was opened with, for who opens it again in another process.
+    config: dict[str, Any] = field(default_factory=dict)
+    settings: Settings | None = None
+    #: The variants that it runs by, in their order.
+    applied: list[str] = field(default_factory=list)
     #: What variants asked of the loading, by option.
     load_options: dict[str, Any] = field(default_factory=dict)
     #: Applied to what was loaded, in their order: quantizers, replaced layers.
     changes: list[Callable[[Any], Any]] = field(default_factory=list)
     #: Run at close, last first: sessions, temporary folders.
     closers: list[Callable[[], None]] = field(default_factory=list)
+    #: The processes that compute for it beside this one, whose memory counts too.
+    elsewhere: Elsewhere | None = None
     #: Given by variants whose runtime starts at the first call: what compiled, which provider ran.
     proofs: list[Callable[[], None]] = field(default_factory=list)
     #: The folder of the cache with what a variant exported.

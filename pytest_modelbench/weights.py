@@ -40,6 +40,12 @@ def weight_bytes(module: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors(module))
 
 
+def held(tensor: Any) -> tuple[int, int]:
+    """Where the numbers of a tensor lie, and how many bytes they are; of one split over ranks, this rank's part."""
+    parts = list(_inside(tensor))
+    return parts[0].data_ptr(), sum(part.numel() * part.element_size() for part in parts)
+
+
 def _all(module: Any) -> Iterator[Any]:
     for tensor in (*module.parameters(), *module.buffers()):
         yield from _inside(tensor)
@@ -49,10 +55,16 @@ def _all(module: Any) -> Iterator[Any]:
 
 
 def _inside(tensor: Any) -> Iterator[Any]:
-    """A tensor, or the ones that it is made of (torchao's say so as torch.compile wants to know it)."""
+    """A tensor, or the ones that it is made of (torchao's say so as torch.compile wants to know it).
+
+    A tensor split over ranks is made of this rank's part, and of what says where the others are.
+    """
+    import torch
+
     if hasattr(tensor, "__tensor_flatten__"):
-        for name in tensor.__tensor_flatten__()[0]:
-            yield from _inside(getattr(tensor, name))
+        parts = (getattr(tensor, name) for name in tensor.__tensor_flatten__()[0])
+        for part in parts:
+            yield from _inside(part) if isinstance(part, torch.Tensor) else ()
     else:
         yield tensor
 

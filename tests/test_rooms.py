@@ -116,6 +116,7 @@ def test_every_room_has_its_place():
         "providers",
         "tensorflow",
         "trial",
+        "parallel",
         "commands",
         "ci",
     }

@@ -34,5 +34,6 @@ def open_model(source: Source, device: Device, settings: Settings) -> Model:
     task, why = task_of(checkpoint.config, where=f"model {source.text!r}")
     family = import_module(f".{task.family}", __name__)
     model = cast("Model", family.open_family(source, device, checkpoint, task))
+    model.config, model.settings = checkpoint.config, settings
     model.note(task_chosen_by=why)
     return model

@@ -47,7 +47,8 @@ def read_module(
 
     options = with_dtype(options, where)
     if not {"device_map", "quantization_config"} & set(options):  # those say themselves where and how small
-        check_room(stored_numbers(folder) * options["dtype"].itemsize, where, source)
+        ranks = options["distributed_config"].tp_size if "distributed_config" in options else 1
+        check_room(stored_numbers(folder) * options["dtype"].itemsize // ranks, where, source)
     try:
         with quietly():
             module, report = kind.from_pretrained(
@@ -98,7 +99,7 @@ def check_room(needed_bytes: int, where: str, source: Source) -> None:
         raise Unavailable(
             f"model {source.text!r} needs {quantity_text('bytes', needed_bytes)} for its weights, and {where} has "
             f"{quantity_text('bytes', free)} free: read it as bf16 or fp16, quantized (bnb-nf4), or spread it "
-            "(variant spread, --device cuda:0+1)"
+            "(variant spread or tensor-parallel, --device cuda:0+1)"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ..cost import Call, Sizes
 from ..record import Cost
-from ..weights import weight_bytes
+from ..weights import held, weight_bytes
 
 _COUNTED = "FlopCounterMode on a twin without weights, eager attention counted in full"
 _FORMULA = "2N + 4LHQT a token (PaLM, appendix B)"
@@ -42,6 +42,8 @@ class Work:
     config: Any
     dtype: Any
     sizes: Sizes | None
+    #: Devices that compute a call together; more than one only where each has its part of every layer.
+    devices: int = 1
     #: Why nothing can be said, where nothing can.
     refused: str = ""
     _counted: dict[Call, Counted] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Work:
         text = config.get_text_config(decoder=True)
         experts = max((getattr(text, name, None) or 0) for name in _EXPERTS)
         refused = f"not counted: of {experts} experts a token runs through a few" if experts > 1 else ""
-        return cls(type(module), config, module.dtype, _sizes(module, text), refused)
+        return cls(type(module), config, module.dtype, _sizes(module, text), refused=refused)
 
     def cost(self, calls: Mapping[Call, int], times: int) -> Cost:
         """The cost of one of `times` measured calls, in which all of these generations were made."""
@@ -157,9 +159,9 @@ def _sizes(module: Any, text: Any) -> Sizes | None:
         return None
     if not hasattr(embedding, "weight") or not hasattr(head, "weight"):
         return None
-    looked_up = embedding.weight if head.weight.data_ptr() != embedding.weight.data_ptr() else None
-    own_embedding = looked_up.numel() if looked_up is not None else 0
-    all_bytes = weight_bytes(module)
+    (at, embedding_bytes), (head_at, _) = held(embedding.weight), held(head.weight)
+    looked_up = at != head_at  # a row a token; an embedding that is the head too is read whole
+    own_embedding = embedding.weight.numel() if looked_up else 0
     vectors = sum(parameter.numel() for parameter in module.parameters() if parameter.dim() < 2)
     return Sizes(
         layers=layers,
@@ -168,6 +170,6 @@ def _sizes(module: Any, text: Any) -> Sizes | None:
         head_size=getattr(text, "head_dim", None) or hidden // heads,
         body_parameters=module.num_parameters() - own_embedding - head.weight.numel() - vectors,
         head_parameters=head.weight.numel(),
-        read_bytes=all_bytes - own_embedding * embedding.weight.element_size(),
+        read_bytes=weight_bytes(module) - (embedding_bytes if looked_up else 0),
         element_bytes=module.dtype.itemsize,
     )

@@ -14,3 +14,11 @@ def exports_cache(exports_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_MODELBENCH_CACHE", str(exports_folder))
         yield exports_folder
+
+
+@pytest.fixture(scope="module")
+def ranks_here():
+    """Ranks can be put on the CPU: transformers puts them on the accelerator where torch sees one."""
+    torch = pytest.importorskip("torch")
+    if torch.accelerator.current_accelerator(check_available=True) is not None:
+        pytest.skip("transformers would put the ranks on the accelerator")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import pytest
 
@@ -92,6 +93,11 @@ def test_several_devices_are_one_text():
             parse(text)
     with pytest.raises(UsageError, match="is no index of it"):
         parse("cuda:0+")
+
+
+def test_several_devices_come_back_from_plain_values():
+    both = Device("cuda:0+1", "cuda:0+1", "cuda", 0, "GPU-1", (Device("cuda:1", "cuda:0+1", "cuda", 1, "GPU-2"),))
+    assert Device.of(asdict(both)) == both
 
 
 def test_a_wait_says_for_whom_and_ends_when_the_other_is_done(tmp_path):
