@@ -8,6 +8,7 @@ import math
 import os
 import re
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def read(path: Path, where: str, own_code: bool) -> Any:
     """
     keras = _keras()
     try:
-        with quietly():
+        with quietly(), keras.device("cpu"):
             return keras.saving.load_model(path, compile=False, safe_mode=not own_code)
     except TypeError as error:
         unknown = re.search(r"Could not locate (\w+ '[^']+')", str(error))
@@ -60,6 +61,7 @@ def _line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
+@cache
 def _keras() -> Any:
     """Keras, imported; TensorFlow before it, if that is its backend, so that its threads are set."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
@@ -142,6 +144,7 @@ class KerasForward:
     def __init__(self, model: Any, takes: tuple[Port, ...], graph: bool = False) -> None:
         self.model, self.takes, self.graph = model, takes, graph
         self.device = ""
+        self._torchs = _keras().backend.backend() == "torch"
         self._placed: tuple[Inputs, Any] | None = None
         if graph:
             model.make_predict_function()
@@ -169,7 +172,7 @@ class KerasForward:
         return {name: _on_host(value) for name, value in named.items()}
 
     def _called(self, given: Any) -> Any:
-        if _keras().backend.backend() != "torch":
+        if not self._torchs:
             return self.model(given, training=False)
         import torch
 
