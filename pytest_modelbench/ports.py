@@ -17,14 +17,19 @@ BATCH = 2
 
 @dataclass(frozen=True)
 class Port:
-    """What a network takes or gives: its sizes, None where any will do, and numpy's name of its type."""
+    """What a network takes or gives: its sizes, None where any will do, and numpy's name of its type.
+
+    A shape of None is any number of sizes.
+    """
 
     name: str
-    shape: tuple[int | None, ...]
+    shape: tuple[int | None, ...] | None
     dtype: str
 
     def __str__(self) -> str:
-        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
+        sizes = ", ".join("any" if size is None else str(size) for size in self.shape or ())
+        if self.shape is None:
+            sizes = "of any shape"
         return f"{self.name} ({sizes}) {self.dtype}"
 
     def made(self, batch: int) -> Any:
@@ -32,6 +37,8 @@ class Port:
         rows of any table. Raises Unsupported for texts, UsageError for a batch that is not its own."""
         import numpy
 
+        if self.shape is None:
+            raise Unsupported(f"{self} takes whatever it is given: there are no made inputs for it")
         if self.shape and self.shape[0] not in (None, batch):
             raise UsageError(f"{self} takes {self.shape[0]} at a time, not {batch}")
         sizes = [ANY_SIZE if size is None else size for size in self.shape]
@@ -57,8 +64,12 @@ def example_of(ports: Sequence[Port]) -> Example:
 
 def made_inputs(ports: Sequence[Port], batch: int | None = None) -> dict[str, Any]:
     """An array a port, of so many items: their own number where it is fixed, else two."""
-    return {port.name: port.made(batch or (BATCH if _batched(port) else (*port.shape, 1)[0] or 1)) for port in ports}
+    return {port.name: port.made(batch or _own_batch(port)) for port in ports}
+
+
+def _own_batch(port: Port) -> int:
+    return (port.shape[0] if port.shape else None) or BATCH
 
 
 def _batched(port: Port) -> bool:
-    return bool(port.shape) and port.shape[0] is None
+    return port.shape is not None and port.shape[:1] == (None,)

@@ -89,4 +89,5 @@ def library() -> Any:
 def threads_text() -> str:
     """How many threads TensorFlow's operations have in this process."""
     number = library().config.threading.get_intra_op_parallelism_threads()
-    return f"{number} threads" if number else "as many threads as it chose"
+    number = number or os.environ.get("TF_NUM_INTRAOP_THREADS")
+    return f"{number} threads" if number else "as many threads as it chose, before the model was read"

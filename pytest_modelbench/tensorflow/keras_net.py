@@ -8,6 +8,7 @@ import math
 import os
 import re
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def read(path: Path, where: str, own_code: bool) -> Any:
     """
     keras = _keras()
     try:
-        with quietly():
+        with quietly(), keras.device("cpu"):
             return keras.saving.load_model(path, compile=False, safe_mode=not own_code)
     except TypeError as error:
         unknown = re.search(r"Could not locate (\w+ '[^']+')", str(error))
@@ -60,6 +61,7 @@ def _line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
+@cache
 def _keras() -> Any:
     """Keras, imported; TensorFlow before it, if that is its backend, so that its threads are set."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
@@ -79,13 +81,27 @@ def ports(model: Any, where: str) -> tuple[Port, ...]:
     """What a keras.Model takes, in the order that it does. Raises UsageError for one that does not say it."""
     if getattr(model, "inputs", None):
         return tuple(Port(entry.name, tuple(entry.shape), str(entry.dtype)) for entry in model.inputs)
+    return (_only_port(model, where),)
+
+
+def _only_port(model: Any, where: str) -> Port:
+    """What a class's own `call` takes, by the shape that it was built with, whose first size was the batch's.
+
+    It is named as its exports name it, and called once: Keras exports no other. Raises UsageError for one that takes
+    several things.
+    """
     shape = (model.get_build_config() or {}).get("input_shape")
-    if not isinstance(shape, (list, tuple)) or not all(size is None or isinstance(size, int) for size in shape):
-        raise UsageError(
-            f"{where}: a {type(model).__name__} that does not say what it takes: save a functional model, or one that "
-            "was built with one input shape"
-        )
-    return (Port("inputs", tuple(shape), str(model.input_dtype or "float32")),)
+    if isinstance(shape, (list, tuple)) and shape and all(size is None or isinstance(size, int) for size in shape):
+        port = Port("args_0", (None, *shape[1:]), str(model.input_dtype or "float32"))
+        try:
+            model(_keras().ops.convert_to_tensor(port.made(1)), training=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: a {type(model).__name__} that is not run by {port} ({_line(error)})") from error
+        return port
+    raise UsageError(
+        f"{where}: a {type(model).__name__} that does not say what it takes: save a functional model, or one that was "
+        "built with the shape of its one input"
+    )
 
 
 def facts(model: Any, takes: tuple[Port, ...]) -> dict[str, Any]:
@@ -97,9 +113,19 @@ def facts(model: Any, takes: tuple[Port, ...]) -> dict[str, Any]:
         "weight_bytes": sum(_bytes(weight) for weight in model.weights),
         "dtype": floating,
         "inputs": "; ".join(map(str, takes)),
+        "outputs": "; ".join(map(str, _gives(model))) or None,
         "keras_backend": _keras().backend.backend(),
         "runtime": f"keras {_keras().__version__} on {backend()}",
     }
+
+
+def _gives(model: Any) -> list[Port]:
+    """What a keras.Model gives, by the names of KerasForward; empty of one that does not say it."""
+    if not getattr(model, "inputs", None):
+        return []
+    structure = getattr(model, "output", None)  # a Sequential that was only loaded has the flat list alone
+    named = structure if isinstance(structure, dict) else _in_order(model.outputs)
+    return [Port(name, tuple(entry.shape), str(entry.dtype)) for name, entry in named.items()]
 
 
 def _bytes(weight: Any) -> int:
@@ -118,6 +144,7 @@ class KerasForward:
     def __init__(self, model: Any, takes: tuple[Port, ...], graph: bool = False) -> None:
         self.model, self.takes, self.graph = model, takes, graph
         self.device = ""
+        self._torchs = _keras().backend.backend() == "torch"
         self._placed: tuple[Inputs, Any] | None = None
         if graph:
             model.make_predict_function()
@@ -145,7 +172,7 @@ class KerasForward:
         return {name: _on_host(value) for name, value in named.items()}
 
     def _called(self, given: Any) -> Any:
-        if _keras().backend.backend() != "torch":
+        if not self._torchs:
             return self.model(given, training=False)
         import torch
 

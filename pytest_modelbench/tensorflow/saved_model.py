@@ -136,5 +136,5 @@ def _chosen(signatures: dict[str, Any], name: str | None, where: str) -> tuple[s
 
 def _port(name: str, entry: Any) -> Port:
     shape = entry.tensor_shape
-    sizes = () if shape.unknown_rank else tuple(None if dim.size < 0 else int(dim.size) for dim in shape.dim)
-    return Port(name, sizes, library().dtypes.as_dtype(entry.dtype).name)
+    sizes = tuple(None if dim.size < 0 else int(dim.size) for dim in shape.dim)
+    return Port(name, None if shape.unknown_rank else sizes, library().dtypes.as_dtype(entry.dtype).name)

@@ -1,5 +1,6 @@
 """A little convnet of Keras's: operation by operation, as a graph, served, and in LiteRT."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ pytest.importorskip("ai_edge_litert", reason='pip install "pytest-modelbench[ten
 @pytest.fixture(scope="session", autouse=True)
 def digits():
     """The file that you have already: here one is written in the folder that pytest was started in."""
+    # Keras computes here before any model is read, and that is when TensorFlow's threads are fixed
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
     import keras
 
     layers = [keras.layers.Conv2D(16, 3, activation="relu"), keras.layers.Flatten(), keras.layers.Dense(10)]

@@ -13,6 +13,7 @@ from stand_in import CPU, CUDA, settings
 from pytest_modelbench.catalog import Catalog
 from pytest_modelbench.errors import Fallback, Refused, Unavailable, UnknownName, Unsupported, UsageError
 from pytest_modelbench.parity import compare, kept
+from pytest_modelbench.ports import Port, made_inputs
 from pytest_modelbench.source import parse
 from pytest_modelbench.variants import parse as parse_variant
 
@@ -110,6 +111,7 @@ def test_a_keras_file(opened, nets):
     own = 3 * 3 * 3 * 8 + 8 + 800 * 64 + 64 + 64 * 5 + 5
     assert (facts.architecture, facts.parameters, facts.weight_bytes) == ("Functional", own, 4 * own)
     assert facts.details["inputs"] == "picture (any, 12, 12, 3) float32"
+    assert facts.details["outputs"] == "output_0 (any, 5) float32"
     assert (facts.dtype, facts.details["keras_backend"]) == ("float32", "tensorflow")
     assert facts.details["digest"].startswith("sha256:")
     assert model.run(numpy.ones((3, 12, 12, 3))).shape == (3, 5)
@@ -172,6 +174,17 @@ def test_made_inputs_fit_what_is_taken(opened, nets):
     assert set(ids.ravel()) == {0, 1}
     with pytest.raises(Unsupported, match=r"words \(any\) string is of no numbers"):
         opened(nets / "words.keras").made_inputs()
+
+
+def test_ports_that_are_not_of_a_batch():
+    fixed, scalar, free = Port("a", (4, 2), "uint8"), Port("b", (), "float32"), Port("c", None, "float32")
+    made = made_inputs([fixed, scalar])
+    assert (made["a"].shape, made["b"].shape) == ((4, 2), ())
+    assert made["a"].max() > 1
+    with pytest.raises(UsageError, match=r"a \(4, 2\) uint8 takes 4 at a time, not 8"):
+        made_inputs([fixed], 8)
+    with pytest.raises(Unsupported, match=r"c \(of any shape\) float32 takes whatever it is given"):
+        made_inputs([free])
 
 
 def test_inputs_that_a_file_has_not(opened, nets):
@@ -278,8 +291,7 @@ def test_xnnpack_that_took_nothing_is_a_fallback(opened, nets, monkeypatch):
 @pytest.mark.parametrize(
     ("variant", "said"),
     [
-        ("compiled", "is not torch's: 'eager' runs it, and 'keras', 'savedmodel' and 'tflite'"),
-        ("onnx", "is not torch's"),
+        ("onnx", "is not torch's: 'eager' runs it, and 'keras', 'savedmodel' and 'tflite'"),
         ("bf16", "cannot be read with dtype"),
         ("torchao-int8", "has no layers of torch's"),
         ("bnb-int8", "cannot be read with"),
@@ -384,6 +396,45 @@ def test_a_class_that_nobody_registered(opened, tmp_path):
         for variant in ("eager", "savedmodel"):
             model = opened(tmp_path / "registered.keras", variant)
             assert (model.run(numpy.ones((2, 4))) == 2).all()
+    finally:
+        keras.saving.get_custom_objects().clear()
+
+
+def test_a_model_of_a_class_of_ones_own(opened, tmp_path):
+    import keras
+
+    class Single(keras.Model):
+        def __init__(self, **named):
+            super().__init__(**named)
+            self.layer, self.drop = keras.layers.Dense(3), keras.layers.Dropout(0.5)
+
+        def call(self, value, training=False):
+            return self.drop(self.layer(value), training=training)
+
+    class Pair(keras.Model):
+        def __init__(self, **named):
+            super().__init__(**named)
+            self.layer = keras.layers.Dense(3)
+
+        def call(self, one, other):
+            return self.layer(one) + self.layer(other)
+
+    rows = numpy.ones((2, 6), "float32")
+    try:
+        for kind, given in ((Single, (rows,)), (Pair, (rows, rows))):
+            net = keras.saving.register_keras_serializable(package="test")(kind)()
+            net(*given)
+            net.save(tmp_path / f"{kind.__name__}.keras")
+        eager = opened(tmp_path / "Single.keras")
+        for variant in ("keras", "savedmodel", "tflite"):
+            model = opened(tmp_path / "Single.keras", variant)
+            numpy.testing.assert_allclose(model.run(rows[:1]), eager.run(rows[:1]), atol=1e-5)
+            assert model.facts.details["inputs"] == "args_0 (any, 6) float32"
+        with (
+            pytest.warns(UserWarning, match="cannot be built automatically"),  # Keras's own, and right
+            pytest.raises(UsageError, match=r"a Pair that is not run by args_0 \(any, 6\) float32"),
+        ):
+            opened(tmp_path / "Pair.keras").prepare()
     finally:
         keras.saving.get_custom_objects().clear()
 
