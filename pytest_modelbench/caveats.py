@@ -197,7 +197,12 @@ def _a_second(counter: Series) -> float:
 
 
 def _threads(record: Record) -> int:
-    """Threads that compute: torch's, else what OpenMP was told (the outermost of its levels); 0 where nothing says."""
+    """Threads that compute: torch's, else what OpenMP was told (the outermost of its levels); 0 where nothing says.
+
+    They are each rank's, where a model has several.
+    """
     threads: dict[str, Any] = record.environment.get("threads") or {}
     told = str(threads.get("OMP_NUM_THREADS", "")).partition(",")[0].strip()
-    return threads.get("torch_threads") or (int(told) if told.isdigit() else 0)
+    found: int = threads.get("torch_threads") or (int(told) if told.isdigit() else 0)
+    ranks = record.model.details.get("ranks") if record.model else None
+    return found * ranks if isinstance(ranks, int) else found

@@ -85,7 +85,7 @@ def give_up(groups: Iterable[Any]) -> None:
 
     if not distributed.is_initialized() or distributed.get_backend() == "gloo":  # gloo sees a lost rank by itself
         return
-    for group in (*groups, distributed.group.WORLD):
+    for group in dict.fromkeys((*groups, distributed.group.WORLD)):  # they may be one
         group.abort()
 
 

@@ -230,5 +230,10 @@ class TestOversubscribed:
     def test_threads_against_cores(self, threads, said):
         assert details(record(threads=threads), "oversubscribed") == said
 
+    @pytest.mark.parametrize(("ranks", "said"), [(2, []), (3, ["6 threads, 4 usable cores"])])
+    def test_each_rank_has_as_many(self, ranks, said):
+        model = ModelFacts("m", details={"ranks": ranks})
+        assert details(record(model=model, threads={"torch_threads": 2}), "oversubscribed") == said
+
     def test_threads_of_the_host_beside_a_gpu_are_not_what_is_timed(self):
         assert details(record(threads={"torch_threads": 8}, gpu={}), "oversubscribed") == []
