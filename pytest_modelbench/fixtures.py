@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 
 class Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
-    """pytest's own failure in one line, that remembers the error it says: as a cause, pytest would print it twice."""
+    """pytest's own failure in one line, that remembers the error it says: as a cause, pytest would print it twice.
+
+    The notes of the error, which another process may have written, come below that line.
+    """
 
     __module__ = "builtins"  # as pytest's own, so that its lines begin with "Failed:" and no module
 
     def __init__(self, error: ModelbenchError) -> None:
-        super().__init__(str(error), pytrace=False)
+        super().__init__("\n".join([str(error), *getattr(error, "__notes__", ())]), pytrace=False)
         self.error = error
 
 

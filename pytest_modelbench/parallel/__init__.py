@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -43,6 +44,8 @@ READ_SECONDS = 900.0
 ANSWER_SECONDS = 60.0
 # Chosen here: a rank that is lost closes its connections some milliseconds before its end is seen.
 _BLAME_SECONDS = 5.0
+# Chosen here: an end takes a rank a tenth of a second.
+_KIND_SECONDS = 10.0
 _LAST_LINES = 15
 _LOOK_EVERY_SECONDS = 0.1
 
@@ -108,8 +111,10 @@ class Ranks:
         self.groups: list[Any] = []
         #: The first thing that went wrong; nothing as long as all is well.
         self._loss: _Loss | None = None
+        self._loss_told = False
         self._noticed = threading.Event()
-        self._lock = threading.Lock()
+        self._lock, self._giving_up = threading.Lock(), threading.Lock()
+        self._given_up = False
         self._ended, self._joined = True, False
         self._others: list[_Other] = []
         self._held = ExitStack()
@@ -123,8 +128,8 @@ class Ranks:
 
     def start(self) -> None:
         """Start a process for each but the first, which is this one; they import what they need."""
-        self._loss, self._ended, self._joined = None, False, False
-        self._others, self._noticed = [], threading.Event()
+        self._loss, self._loss_told, self._ended, self._joined = None, False, False, False
+        self._others, self._noticed, self._given_up = [], threading.Event(), False
         folder = tempfile.TemporaryDirectory(prefix="modelbench-ranks-", ignore_cleanup_errors=True)
         meeting = str(Path(self._held.enter_context(folder)) / "meeting")
         self.seats = tuple(
@@ -162,7 +167,7 @@ class Ranks:
                 return
             self._ended = True
             if why and self._loss is None:
-                self._loss = _Loss(why)
+                self._loss, self._loss_told = _Loss(why), True
         for other in self._others:
             if self._loss is None:
                 other.child.tell("end")
@@ -170,17 +175,35 @@ class Ranks:
                 other.child.stop(getattr(signal, "SIGKILL", signal.SIGTERM))
         if self._joined:
             if self._loss is not None:
-                group.give_up(self.groups)
+                self._give_up()
             group.leave()
         self.groups = []
+        for other in self._others:
+            try:
+                other.child.process.wait(_KIND_SECONDS)
+            except subprocess.TimeoutExpired:
+                other.child.stop(getattr(signal, "SIGKILL", signal.SIGTERM))
         self._held.close()
+
+    def clear(self) -> None:
+        """Put away what is left of lost ranks, so that others can be started.
+
+        Raises what they were lost by where nobody was told: they were lost between two calls.
+        """
+        self.end()
+        if self._loss is not None and not self._loss_told:
+            raise self._told(self._loss)
+
+    def _told(self, loss: _Loss) -> Lost | MemoryError:
+        self._loss_told = True
+        return loss.error()
 
     # -- a call
 
     def tell(self, *message: Any) -> None:
         """Tell all others what to do next. Raises what they were lost by."""
         if self._loss is not None:
-            raise self._loss.error()
+            raise self._told(self._loss)
         for other in self._others:
             other.child.tell(*message)
 
@@ -198,13 +221,14 @@ class Ranks:
             if ran_out(error) or not group.in_a_collective(error.__traceback__):
                 raise
             self._noticed.wait(_BLAME_SECONDS)
-            raise (self._loss or _Loss(f"{self.seats[0]} waited in vain: {_first_line(error)}")).error() from error
+            loss = self._loss or _Loss(f"{self.seats[0]} waited in vain: {_first_line(error)}")
+            raise self._told(loss) from error
         finally:
             if not whole:
                 self.end(f"{self.seats[0]} raised within a call, and the other ranks were ended with it")
         if self._loss is not None:  # a collective that was given up returns as if it were done
             self.end()
-            raise self._loss.error()
+            raise self._told(self._loss)
 
     def ask(self, *message: Any) -> list[dict[str, Any]]:
         """What each other rank answers, between calls."""
@@ -230,7 +254,7 @@ class Ranks:
             if monotonic() > until:
                 self._lose(other, f"{wrong} within {seconds:g} s")
         self.end()
-        raise self._loss.error()
+        raise self._told(self._loss)
 
     def _listen(self, other: _Other) -> None:
         """Hear a rank until it ends: what it answers, and what goes wrong with it."""
@@ -248,8 +272,15 @@ class Ranks:
             if self.ended:
                 return
             self._loss = _Loss(f"{other.seat} {what}", other.last_words(), out_of_memory)
+        self._give_up()
         self._noticed.set()
-        group.give_up(self.groups)
+
+    def _give_up(self) -> None:
+        """Free whoever waits in a collective: once, and whoever asks for it a second time waits until it is done."""
+        with self._giving_up:
+            if not self._given_up:
+                self._given_up = True
+                group.give_up(self.groups)
 
 
 def _request(seat: Seat) -> dict[str, Any]:

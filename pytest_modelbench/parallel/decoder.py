@@ -45,6 +45,7 @@ class RanksDecoder:
     def own(self) -> Any:
         """The Decoder of this rank; where ranks were lost in an earlier call, all are started anew."""
         if self._ranks.ended:
+            self._ranks.clear()
             self._own, self._sent, self._open, self._calls = None, None, None, 0
             self._model.module = None
         if self._own is None:

@@ -89,6 +89,8 @@ class _Rank:
         self.model = opened(seat, opening, held)
         self._peaks = Peaks(opening.device)
         self.calls, self._made, self._prompts = 0, sha256(), None
+        #: The stream that is open.
+        self._steps: Iterator[Any] = iter(())
 
     def joined(self) -> dict[str, Any]:
         """Take our seat and read our part; what that is."""
@@ -110,14 +112,18 @@ class _Rank:
             what, *message = told.get()
             if what == "end":
                 return
-            if what == "forget":
+            if what == "go":
+                self._note(next(self._steps, None))
+            elif what == "stop":
+                self._steps = iter(())
+            elif what == "forget":
                 self._peaks.start()
             elif what == "state":
                 yield "state", self._state()
             else:
-                self._call(what, told, *message)
+                self._call(what, *message)
 
-    def _call(self, what: str, told: queue.SimpleQueue[tuple[Any, ...]], prompts: Any, *arguments: Any) -> None:
+    def _call(self, what: str, prompts: Any, *arguments: Any) -> None:
         self._prompts = prompts = self._prompts if prompts is None else prompts
         self.calls, self._made = self.calls + 1, sha256()
         decoder = self.model.decoder
@@ -125,11 +131,10 @@ class _Rank:
             self._note(decoder.generate(prompts, *arguments).rows)
         elif what == "logits":
             decoder.logits(prompts, *arguments)
+        elif what == "steps":
+            self._steps = decoder.steps(prompts, *arguments)
         else:
-            assert what == "steps", what
-            steps = decoder.steps(prompts, *arguments)
-            while told.get()[0] == "go":
-                self._note(next(steps, None))
+            raise ValueError(f"a rank does not know {what!r}")
 
     def _note(self, tokens: Any) -> None:
         self._made.update(repr(tokens).encode())

@@ -85,9 +85,11 @@ def _devices(model: Model, option: str | None) -> list[Device]:
     if device.kind == "cpu":
         seen = torch.accelerator.current_accelerator(check_available=True)
         if seen is not None:
+            remedy = (
+                "hide it (CUDA_VISIBLE_DEVICES=), or use --device cuda:0+1" if seen.type == "cuda" else "use 'eager'"
+            )
             raise Unsupported(
-                f"variant 'tensor-parallel' on the CPU: transformers puts ranks on {seen.type} where torch sees one; "
-                f"use --device {seen.type}:0+1, or hide it (CUDA_VISIBLE_DEVICES=)"
+                f"variant 'tensor-parallel' on the CPU: transformers puts ranks on {seen.type}, which is here; {remedy}"
             )
         return [device] * int(option or 2)
     own = [replace(device, name=device.torch_name, peers=()), *device.peers]

@@ -77,6 +77,8 @@ def test_a_stream_may_end_at_any_step(split, whole):
     split.ran()
     stream = split.stream(TEXTS, max_new_tokens=8)
     assert [next(stream), next(stream)] == expected[:2]
+    split.ran()  # asked of each rank while it is open
+    assert next(stream) == expected[2]
     stream.close()
     split.ran()
     assert list(split.stream(TEXTS, max_new_tokens=3)) == expected[:3]
