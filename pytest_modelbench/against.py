@@ -30,6 +30,7 @@ from .playing import Bench, Playing
 from .progress import PROGRESS
 from .recording import ATTRIBUTE, begin, detach
 from .session import SESSION, Session
+from .variants import parse as parse_variant
 from .verdict import Verdict, Verdicts
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Comparison:
         """Against a variant, only what has that axis, and another value on it."""
         if self.base.kind != "variant":
             return items
+        parse_variant(self.base.place, self.session.catalog)  # a name that nothing has is told before anything runs
         kept = [item for item in items if str(axis_values(item).get("variant", self.base.place)) != self.base.place]
         if left := [item for item in items if item not in kept]:
             self.config.hook.pytest_deselected(items=left)

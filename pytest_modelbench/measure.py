@@ -39,7 +39,7 @@ WARMUP_AGREES_RATIO = 0.05
 WARMUP_WINDOW_SECONDS = 0.02
 
 
-@dataclass
+@dataclass(repr=False)
 class Measure:
     """Time something once in a bench. One bench, one measurement: a second one belongs in a second bench.
 
@@ -74,11 +74,15 @@ class Measure:
     conductor: Conductor | None = None
     run: Run | None = None
 
+    def __repr__(self) -> str:
+        return f"<measure of {self.bench} on {self.device.name}>"
+
     def __call__(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
         """Time `f(*args, **kwargs)`, again and again until the stop rule is met.
 
         Raises UsageError for a coroutine or generator function (nothing would run), or when called twice.
         """
+        __tracebackhide__ = True  # what the measured function raised is the user's, and its frames are the last
         run, call = self._begin(f), _bare(f, args, kwargs)
         with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
@@ -117,6 +121,7 @@ class Measure:
         it may be larger than memory, and others before the first.
         Raises UsageError for no items, for a coroutine or generator function, or when called twice.
         """
+        __tracebackhide__ = True
         run, things = self._begin(f), items if isinstance(items, Sequence) else list(items)
         if not things:
             raise UsageError(f"{self.bench}: measure.each got no items")
@@ -156,6 +161,7 @@ class Measure:
         stream; an item that is a list or tuple holds one entry a sequence of the batch.
         Raises UsageError when nothing can be iterated or nothing comes, or when called twice.
         """
+        __tracebackhide__ = True
         run, call = self._begin(f, lazy=True), _bare(f, args, kwargs)
         with nullcontext() if self.once else _steady_gc():
             self.progress("first call", None)
@@ -211,6 +217,7 @@ class Measure:
         self, call: Callable[[], Any], loops: int, flush: Callable[[], None] | None = None, held: bool = False
     ) -> tuple[Round, Any]:
         """One round of `loops` calls, or of none: its times, and the last output. `held`: see HELD_BELOW_SECONDS."""
+        __tracebackhide__ = True
         device, output, turns = self.device, None, repeat(None, loops)
         if flush:
             flush()
@@ -264,6 +271,7 @@ class Measure:
         self, call: Callable[[], Iterable[Any]], flush: Callable[[], None] | None = None
     ) -> tuple[list[int], list[Any], int | None]:
         """Run a stream to its end: (host clock at the call and at each item, the items, steps that were asked for)."""
+        __tracebackhide__ = True
         synchronise = self.device.synchronise
         if flush:
             flush()

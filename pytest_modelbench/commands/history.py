@@ -1,7 +1,7 @@
 """Show what a bench measured over stored sessions: where its level changed, and how far it crept since the last tag.
 
-BENCH is a key, or a part of one; `*` stands for anything. Only sessions of one machine are joined: of the last one that
-ran the bench, unless --fingerprint names another.
+BENCH is a key, or a part of one (`*` stands for anything), or pytest's id. Only sessions of one machine are joined: of
+the last one that ran the bench, unless --fingerprint names another.
 
   modelbench history generate
   modelbench history '*llama*variant=onnx*' --store results/data --last 60
@@ -34,7 +34,9 @@ _SECONDS = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """BENCH, --store, --last, --fingerprint."""
-    parser.add_argument("bench", metavar="BENCH", help="a key, or a part of one; * stands for anything")
+    parser.add_argument(
+        "bench", metavar="BENCH", help="a key, or a part of one (* stands for anything), or pytest's id"
+    )
     parser.add_argument("--store", metavar="STORE", help="a store as KIND:PLACE, or its folder (reports/data)")
     parser.add_argument("--last", type=int, default=100, metavar="N", help="at most N sessions, the newest (100)")
     parser.add_argument("--fingerprint", metavar="ID", help="of the machine, or its beginning (the last session's)")
@@ -45,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.last < 1:
         raise UsageError(f"--last {arguments.last}: give a number of sessions, 1 or more")
     rows = [found for found in rows_at(arguments.store) if found["outcome"] == "passed" and found["median_seconds"]]
-    keys = [key for key in dict.fromkeys(str(found["key"]) for found in rows) if _matches(key, arguments.bench)]
+    named = {str(found["key"]) for found in rows if found["nodeid"] == arguments.bench}
+    keys = [key for key in dict.fromkeys(str(found["key"]) for found in rows)
+            if (key in named if named else _matches(key, arguments.bench))]  # fmt: skip
     if not keys:
         raise UsageError(f"no stored bench is called {arguments.bench!r}; `modelbench list` prints what there is")
     for number, key in enumerate(keys):

@@ -1,7 +1,7 @@
 """Show one stored Record: its numbers, its facts, its caveats, and how to repeat it.
 
-RECORD is the beginning of a record_id, as `modelbench list` prints them, or a whole key, `bench[axis=value,...]`; of
-a key the last session's Record is shown.
+RECORD is the beginning of a record_id, as `modelbench list` prints them, a whole key, `bench[axis=value,...]`, or
+pytest's id; of a key or id the last session's Record is shown.
 
   modelbench show 3f9c1de2
   modelbench show 3f9c1de2 --json
@@ -26,7 +26,7 @@ from . import say
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RECORD, --store, --json."""
-    parser.add_argument("record", metavar="RECORD", help="the beginning of a record_id, or a key")
+    parser.add_argument("record", metavar="RECORD", help="the beginning of a record_id, a key, or pytest's id")
     parser.add_argument("--store", metavar="STORE", help="a store as KIND:PLACE, or its folder (reports/data)")
     parser.add_argument("--json", action="store_true", help="the whole Record as JSON, raw numbers included")
 
@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _record(store: str | None, wanted: str) -> Record:
     """The one Record that is meant. Raises UsageError for none and for several."""
     rows = rows_at(store)
-    of_key = {found["record_id"]: found["session"] for found in [row for row in rows if row["key"] == wanted][-1:]}
+    called = [row for row in rows if wanted in (row["key"], row["nodeid"])]
+    of_key = {found["record_id"]: found["session"] for found in called[-1:]}
     ids = of_key or {found["record_id"]: found["session"] for found in rows if found["record_id"].startswith(wanted)}
     if len(ids) != 1:
         said = f"{len(ids)} Records begin with" if ids else "no stored Record is called"

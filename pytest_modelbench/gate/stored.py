@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -133,7 +134,11 @@ def _judged(
     record: Record, numbers: Mapping[str, float], baseline: Baseline, limits: Mapping[str, Limit]
 ) -> Sequence[Verdict]:
     if not baseline:
-        return [_without_numbers(record, "missing", f"there are no Records at {baseline.place}")]
+        return [
+            _without_numbers(
+                record, "missing", f"there are no Records at {baseline.place}; --bench-require-baseline fails on it"
+            )
+        ]
     rows, why = baseline.of(record)
     if not rows:
         return [_without_numbers(record, "incomparable" if why else "new", why)]
@@ -212,7 +217,7 @@ def _number(
     stored = _of_sessions(rows, quantity)
     if not stored:
         return None
-    before = median(stored)
+    before = math.exp(statistics.fmean(map(math.log, stored)))  # the middle that `predicted` takes the change from
     tolerated = limit.of(name, quantity.unit, before)
     found = Verdict(
         record.key, record.nodeid, name, "unclear", unit=quantity.unit, direction=quantity.direction, before=before,

@@ -53,7 +53,7 @@ class Variant:
             check_requirements(f"variant {self.name!r}", declared.requires)
         for declared, option in self.parts:
             model = cast("Model", declared(model, option) if option else declared(model))
-            if hasattr(model, "applied"):  # a fixture of one's own may give something else than a Model
+            if hasattr(model, "applied"):  # what somebody's own fixture gives may be anything
                 model.applied.append(f"{declared.name}:{option}" if option else declared.name)
         return model
 
