@@ -2,6 +2,7 @@
 (and pandas, which pyarrow brings in where it is installed) do not stand being imported twice."""
 
 import os
+import signal
 from contextlib import suppress
 
 import numpy  # noqa: F401
@@ -13,3 +14,7 @@ with suppress(ImportError):
 # the sessions that tests start are no job's: what they say belongs in no summary of ours
 for variable in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
     os.environ.pop(variable, None)
+
+# a shell's background job ignores Ctrl-C, and the sessions that tests start and interrupt would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -359,12 +359,15 @@ def test_the_process_of_a_bench_ends_with_the_session(pytester, end, status, mor
     command = [sys.executable, "-m", "pytest", *QUICK, *more]
     with open(pytester.path / "said", "w") as said:
         process = subprocess.Popen(command, cwd=pytester.path, stdout=said, stderr=said)
-    deadline = time.monotonic() + 60
-    while not (pytester.path / "pid").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(end)
-    assert process.wait(30) == status
+    try:
+        deadline = time.monotonic() + 60
+        while not (pytester.path / "pid").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(end)
+        assert process.wait(30) == status
+    finally:
+        process.kill()  # else it keeps the CPU from the benches of later tests
     assert_gone(int((pytester.path / "pid").read_text()))
     if end == signal.SIGINT:
         assert list(rows(pytester)) == ["bench_a"]
