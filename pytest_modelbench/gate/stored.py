@@ -134,11 +134,7 @@ def _judged(
     record: Record, numbers: Mapping[str, float], baseline: Baseline, limits: Mapping[str, Limit]
 ) -> Sequence[Verdict]:
     if not baseline:
-        return [
-            _without_numbers(
-                record, "missing", f"there are no Records at {baseline.place}; --bench-require-baseline fails on it"
-            )
-        ]
+        return [_without_numbers(record, "missing", f"there are no Records at {baseline.place}")]
     rows, why = baseline.of(record)
     if not rows:
         return [_without_numbers(record, "incomparable" if why else "new", why)]
@@ -199,6 +195,8 @@ def _notes(verdicts: Sequence[Verdict], baseline: Baseline) -> Iterator[str]:
         yield f"{number:,} stored Record{plural} not compared: {reason}" + (
             ", ..." if len(baseline.refused) > 1 else ""
         )
+    if not baseline and verdicts and not any(verdict.failing for verdict in verdicts):
+        yield f"No Records at {baseline.place}: where that is a mistake, --bench-require-baseline fails on it."
     if baseline and verdicts and all(verdict.word == "new" for verdict in verdicts):
         yield "No bench in common: were files or functions renamed, or axes added? Both are part of a bench's identity."
     if any(verdict.advisory and (verdict.pairs or LEAST_SESSIONS) < LEAST_SESSIONS for verdict in verdicts):
