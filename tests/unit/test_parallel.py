@@ -141,7 +141,8 @@ def test_work_and_memory_are_of_all_ranks(split, whole):
     both.start()
     split.generate(TEXTS, max_new_tokens=6)
     read = both.read()
-    assert read.process_peak_bytes > 1.5 * alone.read().process_peak_bytes
+    # a process that has imported torch; how much this one holds depends on the tests before
+    assert read.process_peak_bytes - alone.read().process_peak_bytes > 2**27
     assert read.sources["process_peak_bytes"].endswith("the sum of 2 processes")
 
 
