@@ -338,6 +338,14 @@ def test_what_cannot_be_meant_is_said_before_anything_runs(pytester, arguments, 
     result.stderr.fnmatch_lines([line])
 
 
+def test_a_variant_that_nothing_is_called_is_said_before_anything_runs(pytester):
+    commit(pytester, work=WORK, bench_a="SLOWER = 1\n" + BENCHES)
+    result = pytester.runpytest_subprocess("--bench-against", "variant:eagr")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.assert_outcomes()
+    assert "unknown variant 'eagr'; did you mean 'eager'?" in result.stdout.str() + result.stderr.str()
+
+
 def test_a_shallow_clone_says_what_to_fetch(pytester):
     commit(pytester, work=WORK, bench_a="SLOWER = 1\n" + BENCHES)
     commit(pytester)
