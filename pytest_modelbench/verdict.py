@@ -35,7 +35,7 @@ class Verdict:
     reason: str = ""
     unit: str = "seconds"
     direction: Literal["higher", "lower"] = "lower"
-    #: Medians (a score's value), in SI units.
+    #: Medians (a score's value), in SI units; `before` of stored sessions is the geometric mean of theirs.
     before: float | None = None
     after: float | None = None
     #: (after - before) / before; of a score the difference itself. With its 95 % interval, over pairs or sessions.

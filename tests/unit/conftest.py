@@ -22,3 +22,13 @@ def ranks_here():
     torch = pytest.importorskip("torch")
     if torch.accelerator.current_accelerator(check_available=True) is not None:
         pytest.skip("transformers would put the ranks on the accelerator")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The model that several ranks are held against, in one piece."""
+    from ranks import opened
+
+    model = opened("eager")
+    yield model
+    model.close()

@@ -54,6 +54,7 @@ def test_a_change_beyond_the_limit_that_sessions_show_by_themselves_is_unclear(b
     noisy = baseline((0.1, 0.13, 0.09, 0.12, 0.1, 0.11))
     verdict = say(timed(seconds=0.12), noisy)
     assert (verdict.word, verdict.failing) == ("unclear", False)
+    assert verdict.change == pytest.approx(verdict.after / verdict.before - 1), "as the numbers beside it say"
     assert verdict.detectable > 0.3
     assert say(timed(seconds=0.12), noisy, strict=True).failing
 

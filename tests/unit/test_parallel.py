@@ -17,13 +17,6 @@ pytest.importorskip("transformers")
 
 
 @pytest.fixture(scope="module")
-def whole():
-    model = opened("eager")
-    yield model
-    model.close()
-
-
-@pytest.fixture(scope="module")
 def split(ranks_here):
     """The same model on two ranks, for all tests that do not break it."""
     model = opened("sdpa:math+tensor-parallel:2")

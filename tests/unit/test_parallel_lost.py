@@ -17,13 +17,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 
-@pytest.fixture(scope="module")
-def whole():
-    model = opened("eager")
-    yield model
-    model.close()
-
-
 def test_a_rank_that_hangs_is_given_up_and_the_threads_are_given_back(ranks_here, monkeypatch):
     from pytest_modelbench.parallel import group
 
